@@ -1,1 +1,45 @@
+"""A path becomes samples, samples become parts, parts become batches of pixels. Nothing is written into a data set.
 
+| module | what is in it |
+|---|---|
+| `samples` | `Sample`, `Dataset`, `Skipped`: the values that every reader makes |
+| `walk` | folders -> files, each with the reason why it is not read; `images_in` for predictions |
+| `sources` | `read`: a path -> a `Dataset`, its kind recognised |
+| `folders`, `table`, `idx`, `digits` | one reader a kind |
+| `split` | `split`: a `Dataset` -> train, val and test, with copies kept together |
+| `manifest` | a split on disk, and `verify`: what has changed since |
+| `cpus`, `threads` | how many processors there are; samples -> results, in order, by threads |
+| `loader` | `prepared_batches`, `load_all`: samples -> pixels, with bounded memory |
+"""
+
+from mirada.data.cpus import available_cpus
+from mirada.data.loader import Batch, load_all, prepared_batches
+from mirada.data.manifest import Changes, Entry, Fractions, Manifest, read_manifest, verify, write_manifest
+from mirada.data.samples import PARTS, Dataset, Part, Sample, Skipped
+from mirada.data.sources import read
+from mirada.data.split import Split, split, split_as
+from mirada.data.walk import images_in
+
+__all__ = [
+    "PARTS",
+    "Batch",
+    "Changes",
+    "Dataset",
+    "Entry",
+    "Fractions",
+    "Manifest",
+    "Part",
+    "Sample",
+    "Skipped",
+    "Split",
+    "available_cpus",
+    "images_in",
+    "load_all",
+    "prepared_batches",
+    "read",
+    "read_manifest",
+    "split",
+    "split_as",
+    "verify",
+    "write_manifest",
+]

@@ -1,0 +1,207 @@
+"""A CSV file -> a data set: one row an image, with the columns path, label and, if wanted, split."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mirada.data.folders import PART_NAMES
+from mirada.data.samples import PARTS, Dataset, Part, Sample, class_labels, some
+from mirada.errors import DataError
+
+__all__ = ["TABLE_SUFFIXES", "read_table"]
+
+TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv"})
+DELIMITERS: Final = (",", ";", "\t")
+# The first name of each is what mirada calls the column; where it is there, the others are ordinary columns.
+PATH_NAMES: Final = ("path", "file", "filename", "image")
+LABEL_NAMES: Final = ("label", "class", "category")
+SPLIT_NAMES: Final = ("split", "part", "set")
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the columns stand, counted from 0, and how the table spells their names."""
+
+    names: tuple[str, ...]
+    path: int
+    label: int
+    split: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    key: str
+    file: Path
+    label: str
+    part: Part | None
+
+
+def read_table(table: Path) -> Dataset:
+    """Read a table of images.
+
+    The header names the columns path (or file, filename, image), label (or class, category) and perhaps split (or part,
+    set), in any case and order. The delimiter is a comma, a semicolon or a tab; the text is UTF-8, with or without a
+    byte order mark. A path is absolute, or relative to the folder of the table.
+
+    Raises DataError with the line and the column: a column that is missing, a row of another length, an empty cell, a
+    file that does not exist, a file that is listed twice with different labels, an unknown split.
+    """
+    text = _read_text(table)
+    delimiter, columns = _read_header(table, text)
+    rows: dict[str, _Row] = {}
+    missing: list[_Row] = []
+    repeated = 0
+    records = _records(table, text, delimiter)
+    next(records)  # the header
+    for line, cells in records:
+        row = _read_row(table, line, cells, columns)
+        earlier = rows.setdefault(row.key, row)
+        if earlier is not row:
+            _check_same(table, row, earlier)
+            repeated += 1
+        elif not row.file.is_file():
+            missing.append(row)
+    if missing:
+        raise DataError(_missing_files(table, columns, missing))
+    if not rows:
+        raise DataError(f"{table}: there is no row below the header. Add one row an image.")
+    if columns.split is not None and not any(row.part == "train" for row in rows.values()):
+        raise DataError(
+            f"{table}: no row has 'train' in the column '{columns.names[columns.split]}', so nothing to learn from."
+        )
+    return _dataset(table, columns, list(rows.values()), repeated)
+
+
+def _dataset(table: Path, columns: _Columns, rows: list[_Row], repeated: int) -> Dataset:
+    labels = class_labels(row.label for row in rows)
+    rows.sort(key=lambda row: PARTS.index(row.part) if row.part else 0)  # stable: within a part, the order of the table
+    samples = tuple(Sample(row.key, labels[row.label], row.part, row.file) for row in rows)
+    used = {columns.path, columns.label, columns.split}
+    unused = [name for column, name in enumerate(columns.names) if column not in used]
+    notes = [f"Columns that were not read: {some(unused)}."] if unused else []
+    if repeated:
+        notes.append(f"Rows that repeat an earlier row and were read once: {repeated:,}.")
+    return Dataset(table.stem, table, "CSV", tuple(labels), samples, tuple(notes))
+
+
+def _read_text(table: Path) -> str:
+    try:
+        raw = table.read_bytes()
+    except OSError as error:
+        raise DataError(f"{table}: the file cannot be read ({error.strerror}).") from error
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{table}: the text is UTF-16. Save it as UTF-8.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{table}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8. Save the table as UTF-8."
+        ) from error
+    if "\0" in text:
+        raise DataError(f"{table}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: there is a zero byte in it.")
+    return text
+
+
+def _records(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The line (from 1) on which a record begins, and its cells, stripped. Blank lines are passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begin = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield begin, [cell.strip() for cell in cells]
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{table}, line {begin}: not a row of a table ({error}).") from error
+
+
+def _read_header(table: Path, text: str) -> tuple[str, _Columns]:
+    """The delimiter under which the first row names the columns, and these columns."""
+    best: list[str] = []
+    for delimiter in DELIMITERS:
+        try:
+            _, names = next(_records(table, text, delimiter), (0, []))
+        except DataError:  # quotes that make no sense under this delimiter
+            continue
+        path, label, split = (_find(table, names, wanted) for wanted in (PATH_NAMES, LABEL_NAMES, SPLIT_NAMES))
+        if path is not None and label is not None:
+            return delimiter, _Columns(tuple(names), path, label, split)
+        best = max(best, names, key=len)
+    if not best:
+        raise DataError(
+            f"{table}: the table is empty. Its first row must name the columns: path,label or path,label,split."
+        )
+    lowered = [name.lower() for name in best]
+    absent = [names[0] for names in (PATH_NAMES, LABEL_NAMES) if not set(names) & set(lowered)]
+    raise DataError(
+        f"{table}, line 1: there is no column {' and no column '.join(absent)}; the columns are {some(best)}. "
+        "The first row must name the columns: path,label or path,label,split."
+    )
+
+
+def _find(table: Path, names: list[str], wanted: tuple[str, ...]) -> int | None:
+    """The column of a name. The first of the wanted names comes before the others, which must not compete."""
+    lowered = [name.lower() for name in names]
+    found = [column for column, name in enumerate(lowered) if name == wanted[0]]
+    found = found or [column for column, name in enumerate(lowered) if name in wanted]
+    if len(found) > 1:
+        both = some(names[column] for column in found)
+        raise DataError(f"{table}, line 1: which column is the {wanted[0]}, {both}? Call one of them '{wanted[0]}'.")
+    return found[0] if found else None
+
+
+def _read_row(table: Path, line: int, cells: list[str], columns: _Columns) -> _Row:
+    if len(cells) != len(columns.names):
+        raise DataError(
+            f"{table}, line {line}: cells: {len(cells)}, columns in the header: {len(columns.names)}. "
+            "Put quotes around a text that holds the delimiter."
+        )
+    for column in (columns.path, columns.label, columns.split):
+        if column is not None and not cells[column]:
+            raise DataError(f"{table}, line {line}, column '{columns.names[column]}': the cell is empty.")
+    part: Part | None = None
+    if columns.split is not None:
+        part = PART_NAMES.get(cells[columns.split].lower())
+        if part is None:
+            raise DataError(
+                f"{table}, line {line}, column '{columns.names[columns.split]}': '{cells[columns.split]}' is unknown. "
+                "Write train, val or test."
+            )
+    key, file = _locate(table.parent, cells[columns.path])
+    return _Row(line, key, file, cells[columns.label], part)
+
+
+def _locate(folder: Path, written: str) -> tuple[str, Path]:
+    """The key and the file that a cell means. Where no file has backslashes in its name, they are read as slashes."""
+    file = folder / written
+    if "\\" in written and not file.exists():
+        written = written.replace("\\", "/")
+        file = folder / written
+    return Path(os.path.normpath(written)).as_posix(), file
+
+
+def _check_same(table: Path, row: _Row, earlier: _Row) -> None:
+    if (row.label, row.part) != (earlier.label, earlier.part):
+        said, before = (each.label if each.part is None else f"{each.label}, {each.part}" for each in (row, earlier))
+        raise DataError(
+            f"{table}, line {row.line}: '{row.key}' is listed as '{said}', but on line {earlier.line} as '{before}'. "
+            "An image has one label and one split: keep one of the rows."
+        )
+
+
+def _missing_files(table: Path, columns: _Columns, missing: list[_Row]) -> str:
+    first = missing[0]
+    what = "is not a file" if first.file.exists() else "does not exist"
+    more = f" The same is true of {len(missing) - 1:,} more rows." if len(missing) > 1 else ""
+    return (
+        f"{table}, line {first.line}, column '{columns.names[columns.path]}': {first.file} {what}. "
+        f"A path is absolute, or starts in the folder of the table.{more}"
+    )

@@ -1,0 +1,55 @@
+"""Samples -> results, in order, by a few threads that never run far ahead.
+
+Decoding, resizing and hashing leave Python's lock, so threads are enough, and no process is ever forked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from mirada.data.cpus import available_cpus
+from mirada.data.samples import Sample
+
+__all__ = ["map_samples"]
+
+Result = TypeVar("Result")
+
+
+def map_samples(
+    function: Callable[[Sample], Result], samples: Iterable[Sample], *, threads: int | None = None, ahead: int = 64
+) -> Generator[Result, None, None]:
+    """Yield `function(sample)` for every sample, in the order of the samples.
+
+    Samples with a file go to the threads; those with an array are done here when their turn comes, because handing
+    over a small array costs more than the work on it. At most `ahead` results wait, so the samples may be an endless
+    iterator. When the iterator is closed or interrupted, the work that has not begun is dropped and the threads end.
+
+    Args:
+        threads: how many; None for `available_cpus()`.
+        ahead: how many samples may be taken before their result is asked for, at least 1.
+
+    Raises ValueError where a number is below 1, and whatever the function raises, at the sample's turn.
+    """
+    if (threads is not None and threads < 1) or ahead < 1:
+        raise ValueError(f"threads and ahead must be at least 1, got {threads} and {ahead}")
+    return _map(function, samples, available_cpus() if threads is None else threads, ahead)
+
+
+def _map(
+    function: Callable[[Sample], Result], samples: Iterable[Sample], threads: int, ahead: int
+) -> Generator[Result, None, None]:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="mirada-data")  # starts a thread only when it gets work
+    waiting: deque[Callable[[], Result]] = deque()
+    try:
+        for sample in samples:
+            waiting.append(partial(function, sample) if sample.path is None else pool.submit(function, sample).result)
+            if len(waiting) >= ahead:
+                yield waiting.popleft()()
+        while waiting:
+            yield waiting.popleft()()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,3 +1,121 @@
-"""mirada trains, runs and explains convolutional neural networks on your own images, on your own computer."""
+"""mirada trains, runs and explains convolutional neural networks on your own images, on your own computer.
 
-__version__ = "0.1.0.dev0"
+In the order in which an image walks:
+
+```
+decode, Preparation          bytes -> pixels -> the pixels a network takes
+parse, Architecture, layers  the listing of a network -> its volumes and parameters
+build                        -> a torch module
+train                        a data set -> a Model
+evaluate                     a Model and labelled images -> an Evaluation
+load, predict                a saved Model -> Predictions for new images
+```
+
+Names are loaded when they are first used: `import mirada` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mirada.version import __version__
+
+_HOMES = {
+    "decode": "mirada.image",
+    "Preparation": "mirada.image",
+    "Volume": "mirada.arch",
+    "Architecture": "mirada.arch",
+    "parse": "mirada.arch",
+    "format_listing": "mirada.arch",
+    "Table": "mirada.arch.table",
+    "layers": "mirada.backbone",
+    "build": "mirada.arch.build",
+    "train": "mirada.learn",
+    "Evaluation": "mirada.learn",
+    "evaluate": "mirada.learn",
+    "Model": "mirada.model",
+    "Prediction": "mirada.model",
+    "load": "mirada.model",
+    "predict": "mirada.model",
+    "Boxes": "mirada.annotations",
+    "Label": "mirada.annotations",
+    "Mask": "mirada.annotations",
+    "ArchitectureError": "mirada.errors",
+    "ClaimError": "mirada.errors",
+    "DataError": "mirada.errors",
+    "ImageError": "mirada.errors",
+    "MiradaError": "mirada.errors",
+    "MisfitError": "mirada.errors",
+    "ModelError": "mirada.errors",
+    "NotationError": "mirada.errors",
+    "TrainingError": "mirada.errors",
+    "UsageError": "mirada.errors",
+}
+
+__all__ = [
+    "Architecture",
+    "ArchitectureError",
+    "Boxes",
+    "ClaimError",
+    "DataError",
+    "Evaluation",
+    "ImageError",
+    "Label",
+    "Mask",
+    "MiradaError",
+    "MisfitError",
+    "Model",
+    "ModelError",
+    "NotationError",
+    "Prediction",
+    "Preparation",
+    "Table",
+    "TrainingError",
+    "UsageError",
+    "Volume",
+    "__version__",
+    "build",
+    "decode",
+    "evaluate",
+    "format_listing",
+    "layers",
+    "load",
+    "parse",
+    "predict",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from mirada.annotations import Boxes, Label, Mask
+    from mirada.arch import Architecture, Volume, format_listing, parse
+    from mirada.arch.build import build
+    from mirada.arch.table import Table
+    from mirada.backbone import layers
+    from mirada.errors import (
+        ArchitectureError,
+        ClaimError,
+        DataError,
+        ImageError,
+        MiradaError,
+        MisfitError,
+        ModelError,
+        NotationError,
+        TrainingError,
+        UsageError,
+    )
+    from mirada.image import Preparation, decode
+    from mirada.learn import Evaluation, evaluate, train
+    from mirada.model import Model, Prediction, load, predict
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mirada' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

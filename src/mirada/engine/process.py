@@ -1,0 +1,49 @@
+"""Settings of the whole process that numerical work runs faster with: threads, and memory that is kept."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from typing import Final
+
+import torch
+
+from mirada.data.cpus import available_cpus
+
+__all__ = ["LITTLE_WORK", "keep_freed_memory", "prepare_process"]
+
+LITTLE_WORK: Final = 30_000_000
+"""Multiply-adds a batch below which a second thread costs more than it brings (measured with LeNet-5)."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt in glibc's malloc.h
+_KEPT_BYTES = 512 * 2**20
+_LARGEST_FROM_HEAP = 256 * 2**20, 32 * 2**20
+
+
+def prepare_process(multiply_adds: int | None = None) -> None:
+    """Set torch's threads to the processors that may be used, or to one for little work, and keep freed memory.
+
+    The number of threads depends on the work and the processors, never on a measurement, so that the same run on the
+    same machine gives the same bits. Both settings are the whole process's, also for code that is not mirada's.
+
+    Args:
+        multiply_adds: of one batch; None for much.
+    """
+    is_little = multiply_adds is not None and multiply_adds < LITTLE_WORK
+    torch.set_num_threads(1 if is_little else available_cpus())
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library keep up to 512 MiB of freed memory for the next tensor; whether it does.
+
+    By default glibc takes each large tensor from the system and gives it back: every batch then pays for fresh pages,
+    which can cost more than the arithmetic. Older releases allow 32 MiB at most for what comes from the heap. Where
+    the C library is another, nothing is changed.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    is_from_heap = any(libc.mallopt(_M_MMAP_THRESHOLD, size) for size in _LARGEST_FROM_HEAP)
+    is_kept = libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    return bool(is_from_heap and is_kept)

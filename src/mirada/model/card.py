@@ -1,0 +1,87 @@
+"""The model card: what a model is, what it scored and what it should not be used for, on one page for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mirada.backbone import Backbone
+
+if TYPE_CHECKING:
+    from mirada.model.model import Model
+
+__all__ = ["card"]
+
+
+def card(model: Model, name: str) -> str:
+    """The README.md of a model's directory."""
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            f"Tells which of {len(model.class_names)} classes an image shows. Made with mirada.",
+            "",
+            "```",
+            f"mirada predict {name} IMAGE...",
+            "```",
+            "",
+            "## How good it is",
+            "",
+            *_score_lines(model.scores),
+            "",
+            "## How it was made",
+            "",
+            *(f"- {line}" for line in _made(model)),
+            "",
+            "## Classes",
+            "",
+            ", ".join(model.class_names),
+            "",
+            "## Before you rely on it",
+            "",
+            "It answers with one of its classes for every image, also for an image of something else. The score holds "
+            "for images like those of its test part; other cameras, light or backgrounds can make it worse. The "
+            "probabilities are not calibrated.",
+            "",
+        ]
+    )
+
+
+def _score_lines(scores: dict[str, Any]) -> list[str]:
+    lines = []
+    for part, purpose in (("test", "never used for a choice"), ("val", "used to choose; flatters the model")):
+        if score := scores.get(part):
+            low, high = score["accuracy_interval"]
+            lines.append(
+                f"- {part}: {score['accuracy']:.1%} of {score['images']:,} images right, 95 % interval {low:.1%} to "
+                f"{high:.1%} ({purpose})"
+            )
+    return lines or ["It has not been evaluated."]
+
+
+def _made(model: Model) -> list[str]:
+    training, preparation = model.training, model.preparation
+    width, height = preparation.size_wh
+    if isinstance(model.network, Backbone):
+        network = f"network: {model.network.name} with pretrained weights, its last layer trained anew"
+    else:
+        network = f"network: {model.network.name or 'a listing'}, trained from scratch; its listing is in model.json"
+    return [
+        network,
+        f"images: {preparation.fit} to {width} x {height} pixels, {'grey' if preparation.channels == 1 else 'RGB'}",
+        *(
+            f"{key.replace('_', ' ')}: {_plain(value)}"
+            for key, value in training.items()
+            if not isinstance(value, list)
+        ),
+        *(
+            f"not used, could not be read: {failure['path']}: {failure['error']}"
+            for failure in training.get("unreadable", ())
+        ),
+        *training.get("notes", ()),
+    ]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,179 @@
+"""A trained model: a network, the preparation of its images, and the task it was trained for."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from mirada.arch import Architecture
+from mirada.backbone import Backbone
+from mirada.data import Manifest, Sample, Skipped, images_in, prepared_batches
+from mirada.engine import BATCH_SIZES, TorchEngine, prepare_process
+from mirada.errors import DataError, UsageError
+from mirada.image import Preparation
+from mirada.model.prediction import Prediction
+from mirada.tasks import Classify
+
+__all__ = ["Images", "Model", "predict"]
+
+Images = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""A file, a folder, or several of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network that was trained for a task.
+
+    Attributes:
+        network: what the module is: an architecture, or a pretrained backbone with a new head.
+        module: torch, (N, C, h, w) float32 -> (N, K) class scores.
+        preparation: how every image is prepared, in training and after.
+        task: what the scores mean.
+        manifest: which images were for training, validation and test; None where it was not trained by `train`.
+        training: how it was made, plain values.
+        scores: what it scored, plain values, by part: `val` and `test`.
+        path: the directory it was loaded from or saved to.
+    """
+
+    network: Architecture | Backbone
+    module: nn.Module
+    preparation: Preparation
+    task: Classify
+    manifest: Manifest | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        name = self.network.name or "a listing"
+        where = f", from {self.path}" if self.path is not None else ""
+        return f"<mirada.Model: {len(self.class_names)} classes, {name}{where}>"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, sorted; the place of a name is its class id."""
+        return self.task.class_names
+
+    @cached_property
+    def engine(self) -> TorchEngine:
+        """What runs the network on prepared pixels."""
+        prepare_process()
+        return TorchEngine(self.module, self.preparation)
+
+    def scores_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Prepared pixels (N, h, w, C) uint8 -> class scores (N, K) float32."""
+        return self.engine(pixels)
+
+    def predict_iter(self, images: Images, *, top: int = 5) -> Iterator[Prediction]:
+        """Predictions one by one, in the order of the images; memory grows with the largest folder's names only.
+
+        Args:
+            images: files and folders; folders are walked, sorted by name. Any iterable, also an endless one.
+            top: how many classes to name for each, at least 1.
+
+        Raises:
+            DataError: nothing exists at any of the paths of a list, or, at the end, there was no image in them.
+            UsageError: `top` is below 1.
+        """
+        if top < 1:
+            raise UsageError(f"top must be at least 1, got {top}")
+        if isinstance(images, (str, os.PathLike)):
+            images = [images]
+        if isinstance(images, Sequence) and not any(map(_exists, images)):
+            what = ", ".join(map(str, images[:5]))
+            raise DataError(f"nothing exists at {what}" if images else "no image was given")
+        return self._predictions(map(Path, images), top)
+
+    def predict(self, images: Images, *, top: int = 5) -> list[Prediction]:
+        """Predictions for files and folders, in their order; see `predict_iter`. What cannot be read has an `error`."""
+        return list(self.predict_iter(images, top=top))
+
+    def save(self, path: str | os.PathLike[str]) -> Model:
+        """Write the model as a new directory; see `mirada.model.store`.
+
+        Raises:
+            UsageError: something exists at `path`.
+        """
+        from mirada.model.store import save
+
+        save(self, Path(path))
+        return replace(self, path=Path(path))
+
+    def _predictions(self, paths: Iterable[Path], top: int) -> Iterator[Prediction]:
+        met = 0
+        for sample, answer in self._answers(paths):
+            met += isinstance(sample, Sample)
+            if isinstance(answer, str):
+                skipped = answer if isinstance(sample, Skipped) else None
+                yield Prediction(sample.key, error=None if skipped else answer, skipped=skipped)
+            else:
+                labels = self.task.annotations(answer[np.newaxis], top)[0]
+                yield Prediction(sample.key, labels)
+        if not met:
+            raise DataError("there is no image in what was given")
+
+    def _answers(self, paths: Iterable[Path]) -> Iterator[tuple[Sample | Skipped, NDArray[np.float32] | str]]:
+        """Each image with its scores, or with the reason why it has none, in order."""
+        taken: deque[Sample | Skipped] = deque()
+
+        def samples() -> Iterator[Sample]:
+            for item in images_in(paths):
+                taken.append(item)
+                if isinstance(item, Sample):
+                    yield item
+
+        for batch in prepared_batches(samples(), self.preparation, BATCH_SIZES[-1]):
+            scores = self.scores_of(batch.pixels) if len(batch) else ()
+            answers: dict[int, NDArray[np.float32] | str] = dict(zip(batch.indices.tolist(), scores, strict=True))
+            answers |= {index: error.reason for index, error in batch.failures}
+            for index in sorted(answers):
+                yield from _passed_over(taken)
+                yield taken.popleft(), answers[index]
+        yield from _passed_over(taken)
+
+
+def _passed_over(taken: deque[Sample | Skipped]) -> Iterator[tuple[Skipped, str]]:
+    """Take what was skipped from the front, up to the next sample."""
+    while taken and isinstance(skipped := taken[0], Skipped):
+        taken.popleft()
+        yield skipped, skipped.reason
+
+
+def _exists(path: str | os.PathLike[str]) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name too long for any file
+        return False
+
+
+def predict(
+    model: Model | str | os.PathLike[str],
+    images: Images,
+    *,
+    top: int = 5,
+) -> Iterator[Prediction]:
+    """Say what images show: one prediction each, in their order; see `Model.predict_iter`.
+
+    Args:
+        model: a model, or the directory of one.
+        images: files and folders.
+        top: how many classes to name for each.
+
+    Raises:
+        ModelError: the directory holds no whole model.
+        DataError, UsageError: as `Model.predict_iter`.
+    """
+    if not isinstance(model, Model):
+        from mirada.model.store import load
+
+        model = load(model)
+    return model.predict_iter(images, top=top)

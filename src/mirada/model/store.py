@@ -1,0 +1,267 @@
+"""A model as a directory: JSON and safetensors, no pickle, nothing that could run.
+
+```
+MODEL/
+  model.json             network, preparation, classes, how it was trained, scores; the hashes of the other files
+  weights.safetensors    every tensor of the network, by the names of its modules
+  split.json             which images were for training, validation and test, with their hashes
+  README.md              the model card, for people; may be edited
+```
+
+A directory is written aside and renamed when it is whole. When it is read, each file must have the hash that model.json
+gives, and model.json its own: a model that was cut short or altered is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mirada.arch import Architecture, Volume, format_listing, parse
+from mirada.arch.build import build
+from mirada.backbone import Backbone
+from mirada.backbone.catalog import backbone_named
+from mirada.backbone.network import BackboneClassifier, build_backbone
+from mirada.backbone.weights import read_weights
+from mirada.data import read_manifest, write_manifest
+from mirada.errors import ArchitectureError, DataError, ModelError, UsageError
+from mirada.image import Preparation
+from mirada.model.card import card
+from mirada.model.model import Model
+from mirada.tasks import Classify
+from mirada.version import __version__
+
+__all__ = ["check_new", "load", "save"]
+
+FORMAT_VERSION = 1
+_LONGEST_NAME = 255
+"""Bytes that common file systems allow for one name."""
+_JSON, _WEIGHTS, _SPLIT, _CARD = "model.json", "weights.safetensors", "split.json", "README.md"
+
+
+def check_new(path: Path) -> None:
+    """Refuse a path where a new model cannot be written, before any work is done.
+
+    Raises:
+        UsageError: something exists there, or its parent is no folder that can be written to.
+    """
+    if _exists(path):
+        raise UsageError(f"{path} exists already: nothing is overwritten. Give another name with -o, or move it away")
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise UsageError(f"the name {path.name[:20]}... is longer than a folder's can be: give another with -o")
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise UsageError(f"the folder {parent} does not exist: make it first, or give another name with -o")
+    if not os.access(parent, os.W_OK):
+        raise UsageError(f"the folder {parent} cannot be written to: give another name with -o")
+
+
+def save(model: Model, path: Path) -> None:
+    """Write a model as a new directory, whole or not at all.
+
+    Raises:
+        UsageError: something exists at `path`, or it cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    check_new(path)
+    aside: Path | None = None
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.absolute().parent))
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.module.state_dict().items()}
+        save_file(state, aside / _WEIGHTS)
+        hashed = [_WEIGHTS]
+        if model.manifest is not None:
+            write_manifest(model.manifest, aside / _SPLIT)
+            hashed.append(_SPLIT)
+        content = _to_json(model) | {"files": {name: _sha256(aside / name) for name in hashed}}
+        content["digest"] = _digest(content)
+        _write(aside / _JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        _write(aside / _CARD, card(model, path.name))
+        _make_as_others(aside)
+        aside.rename(path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"the model cannot be written to {path} ({reason})") from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make_as_others(folder: Path) -> None:
+    """Give a temporary folder, made for its owner alone, the rights of a new one; bring its files to the disk."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+    for file in folder.iterdir():
+        file.chmod(0o666 & ~mask)
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a model from its directory. The network is made from model.json; no code of the model's is run.
+
+    Raises:
+        ModelError: a file is missing, cut short, altered, or of a newer version; names the file.
+
+    >>> load("no/such/model")
+    Traceback (most recent call last):
+    mirada.errors.ModelError: there is no model at no/such/model: a model is a directory with a file model.json
+    """
+    path = Path(path)
+    content = _read_json(path)
+    for name, expected in content["files"].items():
+        file = path / name
+        if not file.is_file():
+            raise ModelError(f"the model {path} is not whole: {name} is missing. Copy the whole directory")
+        if _sha256(file) != expected:
+            raise ModelError(
+                f"the model {path} was altered: {name} has not the SHA-256 that model.json gives ({expected[:12]}...)"
+            )
+    try:
+        return _from_json(content, path)
+    except KeyError as error:
+        raise ModelError(f"{path / _JSON} cannot be understood: {error} is missing") from error
+    except (TypeError, ValueError, RuntimeError, ArchitectureError, UsageError, DataError) as error:
+        raise ModelError(f"{path / _JSON} cannot be understood: {error}") from error
+
+
+def _to_json(model: Model) -> dict[str, Any]:
+    return {
+        "format": "mirada model",
+        "format_version": FORMAT_VERSION,
+        "mirada": __version__,
+        "task": model.task.kind,
+        "class_names": list(model.class_names),
+        "preparation": model.preparation.to_json(),
+        "network": _network_json(model.network),
+        "training": model.training,
+        "scores": model.scores,
+    }
+
+
+def _network_json(network: Architecture | Backbone) -> dict[str, str]:
+    if isinstance(network, Backbone):
+        return {"kind": "backbone", "name": network.name}
+    return {"kind": "listing", "listing": format_listing(network)}
+
+
+def _from_json(content: dict[str, Any], path: Path) -> Model:
+    class_names = _class_names(content)
+    network = _network(content["network"])
+    try:
+        preparation = Preparation.from_json(content["preparation"])
+    except ModelError as error:
+        raise ValueError(str(error)) from error
+    _check_belong_together(network, preparation, class_names)
+    if isinstance(network, Backbone):
+        backbone, features = build_backbone(network)
+        module: Any = BackboneClassifier(backbone, features, len(class_names))
+    else:
+        module = build(network)
+    try:
+        module.load_state_dict(read_weights(path / _WEIGHTS))
+    except RuntimeError as error:
+        raise ModelError(f"{path / _WEIGHTS} does not fit the network of model.json: {error}") from error
+    training, scores = content["training"], content["scores"]
+    if not isinstance(training, dict) or not isinstance(scores, dict):
+        raise ValueError("training and scores are no objects")
+    manifest = read_manifest(path / _SPLIT) if _SPLIT in content["files"] else None
+    return Model(network, module.eval(), preparation, Classify(class_names), manifest, training, scores, path)
+
+
+def _class_names(content: dict[str, Any]) -> tuple[str, ...]:
+    names = content["class_names"]
+    if content["task"] != Classify.kind:
+        raise ValueError(f"the task {content['task']!r} is not known")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names is no list of texts")
+    if len(names) < 2 or names != sorted(set(names)):
+        raise ValueError("class_names must be two or more, sorted, each once")
+    return tuple(names)
+
+
+def _network(content: dict[str, str]) -> Architecture | Backbone:
+    if content["kind"] == "listing":
+        return parse(content["listing"], "model.json")
+    backbone = backbone_named(content["name"])
+    if backbone is None:
+        raise ValueError(f"{content['name']!r} is no backbone")
+    return backbone
+
+
+def _check_belong_together(
+    network: Architecture | Backbone, preparation: Preparation, class_names: tuple[str, ...]
+) -> None:
+    """Before any weight is made: the images fit the network, and the network fits the classes."""
+    if isinstance(network, Backbone):
+        if preparation.channels != 3:
+            raise ValueError(f"{network.name} takes 3 channels, the preparation gives {preparation.channels}")
+        return
+    given = Volume(*preparation.size_wh, preparation.channels)
+    if given != network.input:
+        raise ValueError(f"the network takes {network.input}, the preparation gives {given}")
+    if network.output != Volume(1, 1, len(class_names)):
+        raise ValueError(f"the network gives [{network.output}], there are {len(class_names)} classes")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    file = path / _JSON
+    if not _exists(path):
+        raise ModelError(f"there is no model at {path}: a model is a directory with a file {_JSON}")
+    if path.is_file():
+        raise ModelError(f"{path} is a file: a model is a directory with a file {_JSON}")
+    if not file.is_file():
+        raise ModelError(f"{path} is not a model: it has no file {_JSON}")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != "mirada model":
+        raise ModelError(f"{file} is not the description of a mirada model")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{file} has the format version {content.get('format_version')}, this mirada reads {FORMAT_VERSION}: "
+            f"it was written by mirada {content.get('mirada')}; install that version, or train anew"
+        )
+    if content.get("digest") != _digest(content):
+        raise ModelError(f"the model {path} was altered: {_JSON} has not the digest that it gives for itself")
+    if (
+        not isinstance(content.get("files"), dict)
+        or set(content["files"]) - {_WEIGHTS, _SPLIT}
+        or _WEIGHTS not in content["files"]
+    ):
+        raise ModelError(f"{file} does not name the files of a model")
+    return content
+
+
+def _exists(path: Path) -> bool:
+    """Whether something is there, be it a link that leads nowhere; not so for a name that no file can have."""
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError:
+        return False
+
+
+def _write(file: Path, text: str) -> None:
+    """Write text as UTF-8. A file name that is not UTF-8 came in with lone surrogates: they become JSON's escapes."""
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """The SHA-256 of the content without its digest, in one spelling: sorted keys, no blanks."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

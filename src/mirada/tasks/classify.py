@@ -1,0 +1,48 @@
+"""One class for a whole image: class scores, softmax, cross entropy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.annotations import Label
+from mirada.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Classify", "softmax"]
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Class scores (..., K) -> probabilities (..., K) that sum to 1, in float64: exp(s_k) / sum_j exp(s_j)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)  # so that no exponential overflows
+    exponentials = np.exp(shifted)
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+@final
+@dataclass(frozen=True)
+class Classify(Task):
+    """One of K classes for each image; the network gives K class scores."""
+
+    kind: ClassVar[str] = "classify"
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy: (N, K) scores and (N,) class ids -> the mean of -log p of the true class."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(outputs, targets)
+
+    def annotations(self, outputs: NDArray[np.floating], top: int) -> list[tuple[Label, ...]]:
+        """(N, K) scores -> the `top` most probable classes of each image, the most probable first."""
+        probabilities = softmax(outputs)  # (N, K)
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        return [
+            tuple(Label(self.class_names[k], int(k), float(row[k])) for k in best)
+            for row, best in zip(probabilities, order, strict=True)
+        ]

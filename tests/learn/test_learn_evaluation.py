@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.stats import binom, binomtest
+from sklearn import metrics
+from torch import Tensor, nn
+
+from mirada.annotations import Label
+from mirada.arch import parse
+from mirada.data import Entry, Fractions, Manifest, Sample
+from mirada.errors import DataError, UsageError
+from mirada.image import Preparation
+from mirada.learn import accuracy_interval, evaluate
+from mirada.learn.evaluation import evaluate_samples
+from mirada.model import Model
+from mirada.tasks import Classify
+
+LEVELS = (20, 120, 220)
+NAMES = ("dark", "grey", "light")
+
+
+class _Levels(nn.Module):
+    """Scores by how near the mean of a picture is to 20, 120 and 220 of 255."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        level = 255 * x.mean(dim=(1, 2, 3))[:, None]
+        return -(level - x.new_tensor(LEVELS)).abs() / 10
+
+
+MODEL = Model(
+    parse("[2x2x1] INPUT\nFC: 3 neurons"),
+    _Levels(),
+    Preparation((2, 2), "stretch", channels=1, mean=(0.0,), std=(1.0,)),
+    Classify(NAMES),
+)
+
+
+def _samples(truths: Sequence[int], answers: Sequence[int]) -> list[Sample]:
+    """Pictures of the level of the answer that are said to be of the class of the truth."""
+    return [
+        Sample(f"s{i}", Label(NAMES[truth], truth), array=np.full((2, 2), LEVELS[answer], np.uint8))
+        for i, (truth, answer) in enumerate(zip(truths, answers, strict=True))
+    ]
+
+
+def _write(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (3, 3), level).save(path)
+
+
+@given(
+    st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.95, 0.99])
+)
+def test_the_interval_is_scipys_exact_one(counts: tuple[int, int], level: float) -> None:
+    right, images = counts
+    expected = binomtest(right, images).proportion_ci(level, method="exact")
+    assert accuracy_interval(right, images, level) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_the_interval_of_nothing_is_everything() -> None:
+    assert accuracy_interval(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("n", [1, 7, 30, 100])
+@pytest.mark.parametrize("p", [0.01, 0.1, 0.5, 0.77, 0.95, 0.999])
+def test_the_interval_holds_the_truth_at_least_95_times_in_100(n: int, p: float) -> None:
+    """Exactly: the probabilities of the counts whose interval holds p, summed."""
+    intervals = [accuracy_interval(right, n) for right in range(n + 1)]
+    covered = sum(binom.pmf(right, n, p) for right, (low, high) in enumerate(intervals) if low <= p <= high)
+    assert covered >= 0.95 - 1e-12
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=70))
+def test_figures_against_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    truths, answers = zip(*pairs, strict=True)
+    result = evaluate_samples(MODEL, _samples(truths, answers), "unseen")
+    assert np.array_equal(result.confusion, metrics.confusion_matrix(truths, answers, labels=[0, 1, 2]))
+    assert result.accuracy == pytest.approx(metrics.accuracy_score(truths, answers))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # answers of a class that no truth has
+        assert result.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(truths, answers))
+    precision, recall, _, support = metrics.precision_recall_fscore_support(
+        truths, answers, labels=[0, 1, 2], zero_division=np.nan
+    )
+    for k, score in enumerate(result.classes):
+        assert (score.name, score.images) == (NAMES[k], support[k])
+        assert (score.precision is None) == np.isnan(precision[k])
+        assert score.precision is None or score.precision == pytest.approx(precision[k])
+        assert (score.recall is None) == np.isnan(recall[k])
+        assert score.recall is None or score.recall == pytest.approx(recall[k])
+    assert [a.truth for a in result.answers] == [NAMES[k] for k in truths]
+    assert [a.label for a in result.answers] == [NAMES[k] for k in answers]
+    assert result.interval == accuracy_interval(result.right, len(pairs))
+
+
+def test_everything_as_plain_values(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    samples = [*_samples([0, 0, 1], [0, 1, 1]), Sample("bad.png", Label("light", 2), path=bad)]
+    told: list[tuple[str, int, int | None]] = []
+    result = evaluate_samples(
+        MODEL,
+        samples,
+        "test",
+        notes=("a note",),
+        progress=lambda *args: told.append(args[:3]),  # type: ignore[misc]
+    )
+    content = json.loads(json.dumps(result.json()))
+    probability = [1 / (1 + np.exp(-10) + np.exp(-20)), 1 / (1 + 2 * np.exp(-10))]
+    answers = content.pop("answers")
+    assert [(a["path"], a["truth"], a["label"]) for a in answers] == [
+        ("s0", "dark", "dark"),
+        ("s1", "dark", "grey"),
+        ("s2", "grey", "grey"),
+    ]
+    assert [a["probability"] for a in answers] == pytest.approx([probability[0], probability[1], probability[1]])
+    assert content == {
+        "part": "test",
+        "images": 3,
+        "right": 2,
+        "unreadable": 1,
+        "accuracy": 2 / 3,
+        "accuracy_interval": list(accuracy_interval(2, 3)),
+        "balanced_accuracy": 0.75,
+        "classes": [
+            {"name": "dark", "images": 2, "precision": 1.0, "recall": 0.5},
+            {"name": "grey", "images": 1, "precision": 0.5, "recall": 1.0},
+            {"name": "light", "images": 0, "precision": None, "recall": None},
+        ],
+        "confusion": [[1, 1, 0], [0, 1, 0], [0, 0, 0]],
+        "failures": [{"path": "bad.png", "error": "is empty (0 bytes)"}],
+        "notes": ["a note"],
+    }
+    assert told == [("evaluating on test", 4, 4)]
+
+
+def test_nothing_to_evaluate_on(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        evaluate_samples(MODEL, [], "test")
+    assert str(caught.value) == "no image is left to evaluate on: there is none"
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        evaluate_samples(MODEL, [Sample("bad.png", Label("dark", 0), path=bad)], "test")
+    assert str(caught.value) == "no image is left to evaluate on: the first: bad.png: is empty (0 bytes)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three classes of three pictures, each of its own level: 0, 1 and 2 above the level of the class."""
+    for name, level in zip(NAMES, LEVELS, strict=True):
+        for number in range(3):
+            _write(tmp_path / "data" / name / f"{number}.png", level + number)
+    return tmp_path / "data"
+
+
+def _with_manifest(folder: Path) -> Model:
+    """The model, said to have been trained on pictures 0, chosen on 1 and judged on 2 of each class."""
+
+    def entry(name: str, number: int) -> Entry:
+        sample = Sample(f"{name}/{number}.png", None, path=folder / name / f"{number}.png")
+        return Entry(sample.key, name, sample.content_hash())
+
+    parts = {part: tuple(entry(name, n) for name in NAMES) for n, part in enumerate(("train", "val", "test"))}
+    return replace(MODEL, manifest=Manifest("data", "class folders", 0, Fractions(0.1, 0.1), NAMES, parts))  # type: ignore[arg-type]
+
+
+def _keys(model: Model, data: Path, part: str | None = None) -> tuple[str, list[str], tuple[str, ...]]:
+    result = evaluate(model, data, part=part)  # type: ignore[arg-type]
+    return result.part, [answer.path for answer in result.answers], result.notes
+
+
+@pytest.mark.parametrize(("part", "number"), [(None, 2), ("test", 2), ("val", 1), ("train", 0)])
+def test_the_part_that_the_models_manifest_names(part: str | None, number: int, folder: Path) -> None:
+    notes = () if part else ("6 images were used to make the model and are left out.",)
+    expected = part or "test", [f"{name}/{number}.png" for name in NAMES], notes
+    assert _keys(_with_manifest(folder), folder, part) == expected
+
+
+def test_pictures_are_known_by_their_content_not_by_their_name(folder: Path, tmp_path: Path) -> None:
+    model = _with_manifest(folder)
+    for path in sorted(folder.rglob("*.png")):
+        target = tmp_path / "moved" / path.parent.name / f"x{path.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    note = "6 images were used to make the model and are left out."
+    assert _keys(model, tmp_path / "moved") == ("test", [f"{name}/x2.png" for name in NAMES], (note,))
+
+
+def test_a_new_folder_is_used_whole(folder: Path, tmp_path: Path) -> None:
+    for name in NAMES[:2]:
+        for number in range(2):
+            _write(tmp_path / "new" / name / f"{number}.png", 90 + number)
+    part, keys, notes = _keys(_with_manifest(folder), tmp_path / "new")
+    assert (part, len(keys), notes) == ("unseen", 4, ())
+    assert _keys(MODEL, folder)[0] == "unseen"
+
+
+def test_pictures_of_the_training_are_left_out_and_said(folder: Path, tmp_path: Path) -> None:
+    model = _with_manifest(folder)
+    for name in NAMES:
+        shutil.copytree(folder / name, tmp_path / "mixed" / name)
+        (tmp_path / "mixed" / name / "2.png").unlink()
+        _write(tmp_path / "mixed" / name / "new.png", 60)
+    assert _keys(model, tmp_path / "mixed") == (
+        "unseen",
+        [f"{name}/new.png" for name in NAMES],
+        ("6 images were used to make the model and are left out.",),
+    )
+
+
+def test_new_pictures_beside_those_of_the_test_part_all_count(folder: Path) -> None:
+    model = _with_manifest(folder)
+    _write(folder / "grey" / "new.png", 61)
+    part, keys, notes = _keys(model, folder)
+    assert (part, keys) == ("unseen", ["dark/2.png", "grey/2.png", "grey/new.png", "light/2.png"])
+    assert notes == ("6 images were used to make the model and are left out.",)
+
+
+def test_a_folder_of_which_all_was_in_the_training(folder: Path, tmp_path: Path) -> None:
+    model = _with_manifest(folder)
+    for path in folder.rglob("2.png"):
+        path.unlink()
+    with pytest.raises(DataError) as caught:
+        evaluate(model, folder)
+    assert str(caught.value) == (f"all images of {folder} were used to make the model: a score on them says nothing")
+
+
+def test_the_data_sets_own_test_part_comes_first(folder: Path, tmp_path: Path) -> None:
+    model, data = _with_manifest(folder), tmp_path / "divided"
+    for name, level in zip(NAMES, LEVELS, strict=True):
+        for number in range(2):
+            _write(data / "train" / name / f"{number}.png", level - 5 - number)
+        _write(data / "test" / name / "t.png", level - 3)
+    assert _keys(model, data) == ("test", [f"test/{name}/t.png" for name in NAMES], ())
+    assert _keys(model, data, "train")[1] == [f"train/{name}/{n}.png" for name in NAMES for n in range(2)]
+    shutil.copy(folder / "grey" / "0.png", data / "test" / "grey" / "seen.png")
+    _, keys, notes = _keys(model, data)
+    assert keys == ["test/dark/t.png", "test/grey/seen.png", "test/grey/t.png", "test/light/t.png"]
+    assert notes == ("1 of these images were, byte for byte, used to make the model: the score flatters it.",)
+
+
+def test_a_train_folder_that_training_divided(folder: Path, tmp_path: Path) -> None:
+    """What the data set calls train is both train and val of the model; its test part stays test."""
+    model, data = _with_manifest(folder), tmp_path / "divided"
+    for name in NAMES:
+        for number in range(2):
+            target = data / "train" / name / f"{number}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / name / f"{number}.png", target)
+        _write(data / "test" / name / "t.png", 7)
+    for part, number in (("train", 0), ("val", 1)):
+        assert _keys(model, data, part)[1] == [f"train/{name}/{number}.png" for name in NAMES]
+    assert _keys(model, data, "test")[1] == [f"test/{name}/t.png" for name in NAMES]
+
+
+def test_a_part_of_another_name(folder: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        evaluate(MODEL, folder, part="tset")  # type: ignore[arg-type]
+    assert str(caught.value) == "tset is no part of a data set: the parts are train, val, test"
+
+
+def test_one_class_alone_and_an_empty_class_can_be_judged(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "grey", tmp_path / "one" / "grey")
+    (tmp_path / "one" / "dark").mkdir()
+    assert _keys(MODEL, tmp_path / "one")[1] == [f"grey/{number}.png" for number in range(3)]
+
+
+def test_a_part_that_is_nowhere(folder: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        evaluate(MODEL, folder, part="val")
+    assert str(caught.value) == f"{folder} has no val part, and the model's split names none of its images"
+
+
+def test_classes_that_the_model_does_not_know(folder: Path) -> None:
+    (folder / "grey").rename(folder / "gray")
+    with pytest.raises(DataError) as caught:
+        evaluate(MODEL, str(folder))
+    assert str(caught.value) == (
+        f"{folder} has classes that the model does not know: 'gray'. It knows 'dark', 'grey', 'light'"
+    )
+
+
+def test_a_missing_class_shifts_no_class_id(folder: Path) -> None:
+    shutil.rmtree(folder / "dark")
+    result = evaluate(MODEL, folder)
+    assert result.accuracy == 1.0
+    assert result.confusion.tolist() == [[0, 0, 0], [0, 3, 0], [0, 0, 3]]
+
+
+def test_pictures_that_cannot_be_read_are_reported(folder: Path) -> None:
+    (folder / "grey" / "1.png").write_bytes(b"")
+    result = evaluate(MODEL, folder)
+    assert (result.images, result.right) == (8, 8)
+    assert [(error.name, error.reason) for error in result.failures] == [("grey/1.png", "is empty (0 bytes)")]

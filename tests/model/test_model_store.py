@@ -1,0 +1,390 @@
+"""A model on disk: whole, the same to the bit, free of code; and refused in every other case."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mirada.arch import parse
+from mirada.arch.build import build
+from mirada.backbone import Backbone
+from mirada.data import read, split
+from mirada.errors import MiradaError, ModelError, UsageError
+from mirada.image import Preparation
+from mirada.model import Model, load
+from mirada.tasks import Classify, softmax
+from mirada.version import __version__
+
+LISTING = "name: Tiny\n[6x6x1] INPUT\n[4x4x2] CONV1: 2 3x3 filters\n[3] FC2: 3 neurons\n"
+PREPARATION = Preparation((6, 6), "stretch", channels=1, mean=(0.25,), std=(0.5,))
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 1), dtype=np.uint8)
+FILES = {"model.json", "weights.safetensors", "split.json", "README.md"}
+
+
+def _tiny(**changes: Any) -> Model:
+    torch.manual_seed(1)
+    network = parse(LISTING)
+    return replace(Model(network, build(network), PREPARATION, Classify(("a", "b", "c"))), **changes)
+
+
+@pytest.fixture
+def saved(digits_model: Model, tmp_path: Path) -> Path:
+    """A copy of a trained model's directory, to be spoilt."""
+    assert digits_model.path is not None
+    return Path(shutil.copytree(digits_model.path, tmp_path / "model"))
+
+
+def _rewritten(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change model.json and give it the digest that fits, as its documentation says: sorted keys, no blanks."""
+    content = json.loads((path / "model.json").read_text())
+    change(content)
+    content.pop("digest", None)
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content["digest"] = hashlib.sha256(text.encode()).hexdigest()
+    (path / "model.json").write_text(json.dumps(content))
+
+
+def _message(path: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        load(path)
+    return str(caught.value).replace(str(path), "MODEL")
+
+
+def test_a_saved_model_gives_the_same_scores_to_the_bit(digits_model: Model, saved: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 32, 32, 1), dtype=np.uint8)
+    loaded = load(saved)
+    assert np.array_equal(loaded.scores_of(pixels), digits_model.scores_of(pixels))
+    assert loaded.network == digits_model.network
+    assert loaded.preparation == digits_model.preparation
+    assert loaded.task == digits_model.task
+    assert loaded.manifest == digits_model.manifest
+    assert loaded.scores == digits_model.scores
+    assert loaded.training == digits_model.training
+    assert (loaded.path, digits_model.path != saved) == (saved, True)
+
+
+def test_the_same_after_moving_and_in_a_new_process(tmp_path: Path) -> None:
+    model = _tiny().save(tmp_path / "here")
+    np.save(tmp_path / "pixels.npy", PIXELS)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(tmp_path / "here", tmp_path / "elsewhere" / "there")
+    code = (
+        "import sys, numpy as np; from mirada.model import load; "
+        "sys.stdout.write(load('elsewhere/there').scores_of(np.load('pixels.npy')).tobytes().hex())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert bytes.fromhex(run.stdout) == model.scores_of(PIXELS).tobytes()
+
+
+def test_a_transfer_model_comes_back(transfer_model: Model, tmp_path: Path, textures: Path) -> None:
+    model = transfer_model.save(tmp_path / "model")
+    assert (model.path, transfer_model.path) == (tmp_path / "model", None)
+    loaded = load(tmp_path / "model")
+    assert loaded.network == Backbone("efficientnet-lite0", "tf_efficientnet_lite0")
+    images = sorted(textures.rglob("*.png"))[:6]
+    assert loaded.predict(images, top=3) == transfer_model.predict(images, top=3)
+
+
+def test_every_file_is_json_safetensors_or_text(saved: Path) -> None:
+    assert {path.name for path in saved.iterdir()} == FILES
+    for name in ("model.json", "split.json"):
+        assert isinstance(json.loads((saved / name).read_text()), dict)
+    tensors = load_file(saved / "weights.safetensors")
+    assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
+        "CONV1.weight": (6, 1, 5, 5),
+        "CONV1.bias": (6,),
+        "CONV2.weight": (16, 6, 5, 5),
+        "CONV2.bias": (16,),
+        "FC3.weight": (120, 400),
+        "FC3.bias": (120,),
+        "FC4.weight": (84, 120),
+        "FC4.bias": (84,),
+        "FC5.weight": (10, 84),
+        "FC5.bias": (10,),
+    }
+
+
+def test_what_model_json_says(saved: Path, digits_model: Model) -> None:
+    content = json.loads((saved / "model.json").read_text())
+    assert (content["format"], content["format_version"], content["mirada"]) == ("mirada model", 1, __version__)
+    assert content["task"] == "classify"
+    assert content["class_names"] == [str(digit) for digit in range(10)]
+    assert content["preparation"] == digits_model.preparation.to_json()
+    assert parse(content["network"]["listing"]) == digits_model.network
+    assert content["files"] == {
+        name: hashlib.sha256((saved / name).read_bytes()).hexdigest() for name in ("weights.safetensors", "split.json")
+    }
+
+
+def test_two_saves_are_the_same_to_the_byte(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        _tiny().save(tmp_path / name)
+    for file in ("weights.safetensors", "model.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    assert not (tmp_path / "one" / "split.json").exists()
+
+
+@pytest.mark.parametrize("path_of", [lambda p: p / "no", lambda p: p / "no" / "such"], ids=["in a folder", "nowhere"])
+def test_no_model_there(path_of: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = path_of(tmp_path)
+    assert _message(path) == "there is no model at MODEL: a model is a directory with a file model.json"
+
+
+def test_a_folder_or_a_file_that_is_no_model(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("{}")
+    assert _message(tmp_path) == "MODEL is not a model: it has no file model.json"
+    assert _message(file) == "MODEL is a file: a model is a directory with a file model.json"
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "split.json"])
+def test_a_file_is_missing_altered_or_cut(name: str, saved: Path) -> None:
+    file = saved / name
+    content = file.read_bytes()
+    expected = hashlib.sha256(content).hexdigest()[:12]
+    altered = f"the model MODEL was altered: {name} has not the SHA-256 that model.json gives ({expected}...)"
+    file.write_bytes(content[:-1])
+    assert _message(saved) == altered
+    file.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    assert _message(saved) == altered
+    file.write_bytes(b"")
+    assert _message(saved) == altered
+    file.unlink()
+    assert _message(saved) == f"the model MODEL is not whole: {name} is missing. Copy the whole directory"
+    file.write_bytes(content)
+    assert load(saved).class_names[0] == "0"
+
+
+def test_the_card_may_be_edited_or_removed(saved: Path) -> None:
+    (saved / "README.md").write_text("mine")
+    load(saved)
+    (saved / "README.md").unlink()
+    assert load(saved).class_names == tuple(map(str, range(10)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "MODEL/model.json cannot be read as JSON: Expecting value: line 1 column 1 (char 0)"),
+        ('{"format": "mirada model', "MODEL/model.json cannot be read as JSON: Unterminated string starting at"),
+        ("[" * 200_000, "MODEL/model.json cannot be read as JSON: maximum recursion depth exceeded"),
+        ("[]", "MODEL/model.json is not the description of a mirada model"),
+        ('{"format": "another"}', "MODEL/model.json is not the description of a mirada model"),
+        (
+            '{"format": "mirada model", "format_version": 2, "mirada": "9.1"}',
+            "MODEL/model.json has the format version 2, this mirada reads 1: it was written by mirada 9.1; install "
+            "that version, or train anew",
+        ),
+        (
+            '{"format": "mirada model", "format_version": 1}',
+            "the model MODEL was altered: model.json has not the digest that it gives for itself",
+        ),
+    ],
+)
+def test_a_model_json_that_is_not_one(text: str, message: str, saved: Path) -> None:
+    (saved / "model.json").write_text(text)
+    assert _message(saved).startswith(message)
+
+
+def test_a_model_json_that_is_no_text(saved: Path) -> None:
+    (saved / "model.json").write_bytes(b"\xff\xfe\x00")
+    assert _message(saved).startswith("MODEL/model.json cannot be read as JSON: 'utf-8' codec can't decode")
+
+
+@pytest.mark.parametrize("key", ["class_names", "preparation", "scores", "training", "files", "mirada"])
+def test_every_altered_value_is_noticed(key: str, saved: Path) -> None:
+    content = json.loads((saved / "model.json").read_text())
+    content[key] = None
+    (saved / "model.json").write_text(json.dumps(content))
+    assert _message(saved) == "the model MODEL was altered: model.json has not the digest that it gives for itself"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(files=None), "MODEL/model.json does not name the files of a model"),
+        (lambda c: c["files"].pop("weights.safetensors"), "MODEL/model.json does not name the files of a model"),
+        (lambda c: c["files"].update({"../x": "0"}), "MODEL/model.json does not name the files of a model"),
+        (
+            lambda c: (
+                c.update(network={"kind": "backbone", "name": "timm:no_such"}),
+                c["preparation"].update(channels=3, mean=[0, 0, 0], std=[1, 1, 1]),
+            ),
+            "MODEL/model.json cannot be understood: timm has no network called 'no_such'",
+        ),
+        (
+            lambda c: c.update(network={"kind": "backbone", "name": "lenet5"}),
+            "MODEL/model.json cannot be understood: 'lenet5' is no backbone",
+        ),
+        (
+            lambda c: c.update(network={"kind": "backbone", "name": "/etc/hostname"}),  # no file is looked at
+            "MODEL/model.json cannot be understood: '/etc/hostname' is no backbone",
+        ),
+        (
+            lambda c: c.update(network={"kind": "backbone", "name": "efficientnet-lite0"}),
+            "MODEL/model.json cannot be understood: efficientnet-lite0 takes 3 channels, the preparation gives 1",
+        ),
+        (
+            lambda c: c.update(task="detect"),
+            "MODEL/model.json cannot be understood: the task 'detect' is not known",
+        ),
+        (
+            lambda c: c["class_names"].append("9"),
+            "MODEL/model.json cannot be understood: class_names must be two or more, sorted, each once",
+        ),
+        (
+            lambda c: c["class_names"].pop(),
+            "MODEL/model.json cannot be understood: the network gives [10], there are 9 classes",
+        ),
+        (
+            lambda c: c.update(scores=3),
+            "MODEL/model.json cannot be understood: training and scores are no objects",
+        ),
+        (
+            lambda c: c.update(network={"kind": "listing", "listing": "[8x8x1] INPUT\nCONF: 1 3x3"}),
+            "MODEL/model.json cannot be understood: 'CONF' is not a layer (model.json, line 2)",
+        ),
+        (
+            lambda c: c.update(network={"kind": "listing", "listing": "[8x8x1] INPUT\nFC: 2 neurons"}),
+            "MODEL/model.json cannot be understood: the network takes 8x8x1, the preparation gives 32x32x1",
+        ),
+        (
+            lambda c: c.update(network={"kind": "listing", "listing": "[32x32x1] INPUT\nFC: 10 neurons"}),
+            "MODEL/weights.safetensors does not fit the network of model.json: Error(s) in loading state_dict",
+        ),
+        (lambda c: c.pop("network"), "MODEL/model.json cannot be understood: 'network' is missing"),
+        (lambda c: c["preparation"].pop("mean"), "MODEL/model.json cannot be understood: preparation: mean missing"),
+        (lambda c: c.update(class_names=7), "MODEL/model.json cannot be understood: class_names is no list of texts"),
+    ],
+)
+def test_a_model_json_that_cannot_be_understood(
+    change: Callable[[dict[str, Any]], object], message: str, saved: Path
+) -> None:
+    _rewritten(saved, change)
+    assert _message(saved).startswith(message)
+
+
+def test_weights_that_are_a_pickle_are_refused_even_with_the_right_hash(saved: Path) -> None:
+    torch.save({"FC5.bias": torch.zeros(10)}, saved / "weights.safetensors")
+    found = hashlib.sha256((saved / "weights.safetensors").read_bytes()).hexdigest()
+    _rewritten(saved, lambda content: content["files"].update({"weights.safetensors": found}))
+    assert _message(saved).startswith("MODEL/weights.safetensors is not a whole safetensors file (")
+
+
+def test_a_split_json_that_is_no_manifest(saved: Path) -> None:
+    (saved / "split.json").write_text("{}")
+    found = hashlib.sha256(b"{}").hexdigest()
+    _rewritten(saved, lambda content: content["files"].update({"split.json": found}))
+    assert _message(saved).startswith("MODEL/model.json cannot be understood: MODEL/split.json: the file")
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
+def test_nothing_is_overwritten(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "taken"
+    if kind == "folder":
+        path.mkdir()
+        (path / "mine.txt").write_text("mine")
+    elif kind == "file":
+        path.write_text("mine")
+    else:
+        path.symlink_to(tmp_path / "gone")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError) as caught:
+        _tiny().save(path)
+    assert str(caught.value) == (
+        f"{path} exists already: nothing is overwritten. Give another name with -o, or move it away"
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+    if kind != "broken link":
+        assert (path / "mine.txt" if kind == "folder" else path).read_text() == "mine"
+
+
+def test_a_parent_that_cannot_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError) as caught:
+        _tiny().save(tmp_path / "no" / "model")
+    assert str(caught.value) == (
+        f"the folder {tmp_path / 'no'} does not exist: make it first, or give another name with -o"
+    )
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UsageError) as caught:
+        _tiny().save(tmp_path / "model")
+    assert str(caught.value) == f"the folder {tmp_path} cannot be written to: give another name with -o"
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (
+            OSError(28, "No space left on device"),
+            UsageError,
+            "the model cannot be written to {} (No space left on device)",
+        ),
+        (SafetensorError("I/O error"), UsageError, "the model cannot be written to {} (I/O error)"),
+        (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
+    ],
+)
+def test_a_save_that_fails_leaves_nothing_behind(
+    error: BaseException, raised: type[BaseException], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(state: dict[str, torch.Tensor], path: Path) -> None:
+        save_file(state, path)
+        raise error
+
+    monkeypatch.setattr(safetensors.torch, "save_file", half)
+    path = tmp_path / "model"
+    with pytest.raises(raised) as caught:
+        _tiny().save(path)
+    assert str(caught.value) == message.format(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 300)
+    with pytest.raises((UsageError, OSError), match="is longer than a folder"):
+        _tiny().save(path)
+    assert list(tmp_path.iterdir()) == []
+    assert _tiny().save(tmp_path / ("x" * 250)).path == tmp_path / ("x" * 250)
+
+
+def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
+    """Python reads the Latin-1 file name "caf\\xe9.jpg" with a lone surrogate in it, which UTF-8 cannot write."""
+    training = {"unreadable": [{"path": "caf\udce9.jpg", "error": "is empty"}], "notes": ["ümläut"]}
+    _tiny(training=training).save(tmp_path / "model")
+    assert load(tmp_path / "model").training == training
+    text = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "- not used, could not be read: caf\\udce9.jpg: is empty\n- ümläut\n" in text
+    assert "ümläut" in (tmp_path / "model" / "model.json").read_text(encoding="utf-8")
+
+
+def test_a_model_with_a_manifest_keeps_it(tmp_path: Path) -> None:
+    manifest = split(read("digits"), seed=4).manifest
+    _tiny(manifest=manifest).save(tmp_path / "model")
+    assert load(tmp_path / "model").manifest == manifest
+
+
+def test_errors_of_the_store_have_one_root() -> None:
+    assert issubclass(ModelError, MiradaError)
+    with pytest.raises(MiradaError):
+        load("no/such/model")
+
+
+def test_scores_become_probabilities() -> None:
+    model = _tiny()
+    for row, labels in zip(
+        softmax(model.scores_of(PIXELS)), model.task.annotations(model.scores_of(PIXELS), 3), strict=True
+    ):
+        assert [label.probability for label in labels] == sorted(row.tolist(), reverse=True)

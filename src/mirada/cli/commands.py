@@ -1,0 +1,260 @@
+"""The commands. Each is a thin layer over the public function of its name: it reads arguments and prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mirada.cli.progress import progress_bar
+from mirada.cli.write import evaluation_lines, notes, prediction_line, trained_lines, warn
+from mirada.errors import UsageError
+from mirada.version import __version__
+
+if TYPE_CHECKING:
+    from mirada.data import Part
+    from mirada.model import Model, Prediction
+
+__all__ = ["app"]
+
+_NUMBER = click.IntRange(min=1)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+class _InWalkingOrder(click.Group):
+    """Lists its commands in the order in which a person meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InWalkingOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    __version__, prog_name="mirada", message="%(prog)s %(version)s", help="Print the version and stop."
+)
+def app() -> None:
+    """Train, run and explain convolutional neural networks on your own images.
+
+    Begin with: mirada layers lenet5, mirada train digits --from lenet5, or mirada train FOLDER with one subfolder of
+    photos a class.
+    """
+
+
+@app.command()
+@click.argument(
+    "network",
+    metavar="NETWORK",
+    help="A network of the zoo (lenet5, alexnet, zfnet, vgg11, vgg13, vgg16, vgg19, googlenet, resnet18, resnet34, "
+    "resnet50, senet), a listing FILE.net, - for standard input, efficientnet-lite0, timm:NAME or torchvision:NAME.",
+)
+@click.option("--input", metavar="WxHxD", help="Another input, such as 224x224x3.")
+@click.option("--sums", is_flag=True, help="Show the sums behind volumes and parameters.")
+@_as_json
+@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+@click.option("--svg", is_flag=True, help="Print a drawing: the row of volumes, to scale.")
+def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown: bool, svg: bool) -> None:
+    """The table of a network: what each layer does to the volume, its parameters, multiply-adds and receptive field."""
+    from mirada.backbone import layers
+
+    if sum((sums, as_json, markdown, svg)) > 1:
+        raise UsageError("--sums, --json, --markdown and --svg exclude each other")
+    table = layers(network, input=input)
+    if as_json:
+        print(json.dumps(table.json(), indent=2, ensure_ascii=False))
+    elif markdown:
+        print(table.markdown())
+    elif svg:
+        from mirada.arch.drawing import svg as draw
+
+        print(draw(table), end="")
+    elif sums:
+        if not any(row.size_sum or row.parameters_sum for row in table.rows):
+            raise UsageError(f"{network} is no listing: its layers have no sums to show")
+        print(table.sums())
+    else:
+        print(table.text(shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+
+
+@app.command()
+@click.argument(
+    "data", metavar="DATA", help="Class folders, train/val/test folders, a CSV file, MNIST's IDX folder, or digits."
+)
+@click.option(
+    "--from",
+    "network",
+    metavar="NETWORK",
+    default="efficientnet-lite0",
+    show_default=True,
+    help="What to start from: a pretrained network (efficientnet-lite0, timm:NAME), or a listing to train from scratch "
+    "(a network of the zoo such as lenet5, or FILE.net).",
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="MODEL",
+    type=click.Path(path_type=Path),
+    help="The new directory of the model. Default: NAME-model.",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Decides the split, the first weights and the order.",
+)
+@click.option(
+    "--epochs",
+    metavar="N",
+    type=_NUMBER,
+    help="Listings only: how often each image is seen. Default: 10 to 100, by their number.",
+)
+@click.option(
+    "--batch-size",
+    metavar="N",
+    type=_NUMBER,
+    help="Listings only: images a step. Default: 32, or 128 from 5,000 images on.",
+)
+@click.option(
+    "--learning-rate", metavar="RATE", type=float, help="Listings only: the largest learning rate. Default: 0.002."
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Pretrained weights for timm:NAME, as safetensors.",
+)
+@_as_json
+def train(
+    data: str,
+    network: str,
+    out: Path | None,
+    seed: int,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    weights: Path | None,
+    as_json: bool,
+) -> None:
+    """Train a classifier and evaluate it, once, on images it has never seen."""
+    from mirada.learn import train
+    from mirada.learn.training import check_place
+
+    check_place(out or _free_name(data), Path(data))
+    with progress_bar() as progress:
+        model = train(
+            data,
+            network,
+            out=out,
+            seed=seed,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weights=weights,
+            progress=progress,
+        )
+    model = model if out else _saved(model, data)
+    notes(model.training["notes"])
+    for failure in model.training["unreadable"]:
+        warn(f"not used: {failure['path']}: {failure['error']}")
+    if as_json:
+        print(json.dumps({"model": str(model.path), "training": model.training, "scores": model.scores}, indent=2))
+    else:
+        print("\n".join(trained_lines(model)))
+
+
+@app.command()
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path), help="The directory of a model.")
+@click.argument("data", metavar="DATA", help="Labelled images, in any form that train takes.")
+@click.option("--part", metavar="train|val|test", help="Which part to count. Default: what the model never saw.")
+@_as_json
+def evaluate(model: Path, data: str, part: Part | None, as_json: bool) -> None:
+    """Compare a model's answers with the labels of a data set."""
+    from mirada.learn import evaluate
+
+    with progress_bar() as progress:
+        evaluation = evaluate(model, data, part=part, progress=progress)
+    notes(evaluation.notes)
+    for error in evaluation.failures:
+        warn(f"not counted: {error}")
+    print(json.dumps(evaluation.json(), ensure_ascii=False) if as_json else "\n".join(evaluation_lines(evaluation)))
+    if evaluation.failures:
+        raise click.exceptions.Exit(1)
+
+
+@app.command()
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path), help="The directory of a model.")
+@click.argument("images", metavar="PATH...", nargs=-1, required=True, help="Images, and folders of images.")
+@click.option(
+    "--top", metavar="N", type=_NUMBER, default=5, show_default=True, help="How many classes to name for each image."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for programs.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: path, rank, label, probability, error.")
+def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_csv: bool) -> None:
+    """Say what images show: one prediction each, in their order. Exit status 1 where an image could not be read.
+
+    With --json each line has `path` and one of `predictions`, `error` (could not be read) and `skipped` (a file in a
+    folder that is no image).
+    """
+    from mirada.model import predict
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
+    answers = predict(model, images, top=top)
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    if as_csv:
+        table.writerow(["path", "rank", "label", "probability", "error"])
+    failed, skipped = 0, defaultdict[str, list[str]](list)
+    for prediction in answers:
+        failed += prediction.error is not None
+        if as_json:
+            print(json.dumps(prediction.json(), ensure_ascii=False), flush=True)
+        elif as_csv:
+            table.writerows(_csv_rows(prediction))
+        elif prediction.label is not None:
+            print(prediction_line(prediction), flush=True)
+        elif prediction.error is not None:
+            warn(f"{prediction.path}: cannot be read: {prediction.error}")
+        else:
+            skipped[str(prediction.skipped)].append(prediction.path)
+    for reason, paths in skipped.items():
+        warn(f"skipped: {paths[0]}{f' and {len(paths) - 1:,} more' if len(paths) > 1 else ''}: {reason}")
+    if failed:
+        warn(f"{failed:,} {'image' if failed == 1 else 'images'} could not be read")
+        raise click.exceptions.Exit(1)
+
+
+def _csv_rows(prediction: Prediction) -> list[list[Any]]:
+    if prediction.label is None:
+        return [[prediction.path, "", "", "", prediction.error or f"skipped: {prediction.skipped}"]]
+    return [
+        [prediction.path, rank, label.name, f"{label.probability:.6f}", ""]
+        for rank, label in enumerate(prediction.labels, 1)
+    ]
+
+
+def _saved(model: Model, data: str) -> Model:
+    """Save under the first name that is free now: another run may have taken the one that was free at the start."""
+    while True:
+        path = _free_name(data)
+        try:
+            return model.save(path)
+        except UsageError:
+            if not path.exists():  # it is something else that keeps it from being written
+                raise
+
+
+def _free_name(data: str) -> Path:
+    """NAME-model in the current folder, with a number where that exists."""
+    source = Path(data).resolve()
+    name = f"{source.stem if source.is_file() else source.name}-model"
+    path, number = Path(name), 2
+    while path.exists() or path.is_symlink():
+        path, number = Path(f"{name}-{number}"), number + 1
+    return path

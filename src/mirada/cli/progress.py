@@ -1,0 +1,65 @@
+"""A progress bar on a terminal, and nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mirada.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+__all__ = ["progress_bar"]
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """What to hand to long work: a bar with rate and time left on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=False) as bars:
+        yield _Bar(bars)
+
+
+class _Bar:
+    """One line a stage."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        self.stage: str | None = None
+        self.task: TaskID | None = None
+
+    def __call__(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+        if stage != self.stage:
+            self._finish()
+            self.stage = stage
+            self.task = self.bars.add_task(stage, total=total, rate="", note=note)
+        assert self.task is not None
+        speed = next(task.speed for task in self.bars.tasks if task.id == self.task)
+        rate = f"{speed:,.0f}/s" if speed else ""
+        self.bars.update(self.task, completed=done, total=total, rate=rate, note=note)
+
+    def _finish(self) -> None:
+        """A stage without a total is done when the next one begins."""
+        if self.task is not None:
+            task = next(task for task in self.bars.tasks if task.id == self.task)
+            if task.total is None:
+                self.bars.update(self.task, completed=1, total=1)

@@ -1,0 +1,66 @@
+"""Put the newest results into the README, between its markers. `--check` only says whether they are there."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
+MARKERS = re.compile(r"(<!-- benchmarks:begin -->\n).*?(<!-- benchmarks:end -->)", re.DOTALL)
+
+
+def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What was measured, mirada's figure, the peer's."""
+    if result["name"] == "cold_layers":
+        mine, peer = result["medians"].values()
+        return [
+            (
+                "`mirada layers vgg16`, cold process",
+                f"{mine:.2f} s",
+                f"{peer:.2f} s: torchvision, module built and counted",
+            )
+        ]
+    if result["name"] == "decode":
+        mine, peer = result["medians"]["mirada.decode"], result["medians"]["Pillow"]
+        return [
+            (f"JPEG decoding, one core, {result['photos']}", f"{mine:,.0f} images/s", f"{peer:,.0f} images/s: Pillow")
+        ]
+    runs = result["runs"]
+    accuracy = statistics.median(run["test_accuracy"] for run in runs)
+    seconds = statistics.median(run["wall_seconds"] for run in runs)
+    images = runs[0]["test_images"]
+    seeds = f"median of {len(runs)} seeds" if len(runs) > 1 else "seed 0"
+    what = f"`mirada train {result['data']} --from {result['network']}`, {seeds}"
+    return [(what, f"{accuracy:.1%} of {images:,} test images in {seconds:.0f} s", "")]
+
+
+def text() -> str:
+    """The Markdown table of all results."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    if not results:
+        return ""
+    machines = {f"{r['machine']['cores']} cores, {r['machine']['processor']}" for r in results}
+    lines = ["| what | mirada | peer, same run |", "|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for result in results for row in rows(result)]
+    return "\n".join(
+        [*lines, "", f"Measured on {'; '.join(sorted(machines))}; scripts and every run: `benchmarks/`.", ""]
+    )
+
+
+def main() -> int:
+    """Rewrite the README, or check it."""
+    readme = README.read_text(encoding="utf-8")
+    new = MARKERS.sub(lambda match: match[1] + text() + match[2], readme)
+    if "--check" in sys.argv[1:]:
+        return int(new != readme)
+    README.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

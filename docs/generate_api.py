@@ -1,0 +1,35 @@
+"""Build the API reference from the docstrings: `python docs/generate_api.py [FOLDER]`, by default docs/site."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pdoc
+import pdoc.render
+
+MODULES = (
+    "mirada",
+    "mirada.annotations",
+    "mirada.arch",
+    "mirada.arch.zoo",
+    "mirada.backbone",
+    "mirada.data",
+    "mirada.engine",
+    "mirada.errors",
+    "mirada.image",
+    "mirada.learn",
+    "mirada.model",
+    "mirada.progress",
+    "mirada.tasks",
+)
+
+
+def generate(folder: Path) -> None:
+    """One page a module, with an index and a search."""
+    pdoc.render.configure(docformat="google", footer_text="mirada", show_source=True)
+    pdoc.pdoc(*MODULES, output_directory=folder)
+
+
+if __name__ == "__main__":
+    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "site")

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
     from mirada.model import Model
+
+# A busy machine is no failure: no test may depend on how long an example takes.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 Snapshot = Callable[[Path], dict[str, tuple[str, int]]]
 Paint = Callable[[str, int], NDArray[np.uint8]]

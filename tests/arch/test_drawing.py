@@ -47,11 +47,12 @@ def test_alexnet(network_of_the_zoo: Zoo):
     assert root.tag == f"{SVG}svg"
     assert root.findtext(f"{SVG}title") == "AlexNet: the volume after each layer"
     assert texts[:2] == ["AlexNet", "62,378,344 parameters, 1,135,256,096 multiply-adds"]
+    assert texts[-2] == "Blue: CONV. Orange: pooling. Green: FC. Violet: blocks and others."
     assert texts[-1] == (
         "Height and slant: height and width of the volume. Length: its depth. Vectors: bars on a scale of their own."
     )
     names = ["INPUT", "CONV1", "MAX POOL1", "CONV2", "MAX POOL2", "CONV3", "CONV4", "CONV5", "MAX POOL3"]
-    assert texts[2:-1:2] == [*names, "FC6", "FC7", "FC8"]
+    assert texts[2:-2:2] == [*names, "FC6", "FC7", "FC8"]
     assert texts[3:8:2] == ["227x227x3", "55x55x96", "27x27x96"]
     assert boxes[1].title == "CONV1: 96 11x11 filters at stride 4, pad 0, relu -> 55x55x96, 34,944 parameters"
 
@@ -93,7 +94,7 @@ def test_blocks_are_one_box_and_layers_that_keep_the_volume_none():
         "GLOBAL AVG POOL1",
         "FC1: 2 neurons",
     ]
-    assert texts[2:-1:2] == ["INPUT", "RESIDUAL1", "PARALLEL1", "GLOBAL AVG POOL1", "FC1"]
+    assert texts[2:-2:2] == ["INPUT", "RESIDUAL1", "PARALLEL1", "GLOBAL AVG POOL1", "FC1"]
 
 
 def test_kinds_have_their_colours():

@@ -15,7 +15,7 @@ from mirada.arch import parse
 from mirada.data import Sample, Skipped, images_in
 from mirada.engine import BATCH_SIZES
 from mirada.errors import DataError, ModelError, UsageError
-from mirada.image import Preparation
+from mirada.image import Preparation, decode
 from mirada.model import Model, Prediction, predict
 from mirada.tasks import Classify, softmax
 
@@ -198,3 +198,25 @@ def test_predict_takes_a_model_or_its_directory(digits_model: Model, folder: Pat
     ]
     with pytest.raises(ModelError, match="there is no model at no/model"):
         predict("no/model", folder)
+
+
+def test_pictures_as_arrays_are_answered_like_their_files(folder: Path) -> None:
+    pictures = [decode(folder / name) for name in ("a.png", "b.png")]
+    from_files = MODEL.predict([folder / "a.png", folder / "b.png"])
+    from_arrays = MODEL.predict([pictures[0], folder / "b.png", pictures[1]])
+    assert [answer.path for answer in from_arrays] == ["image[0]", "in/b.png", "image[2]"]
+    assert [answer.labels for answer in from_arrays] == [from_files[i].labels for i in (0, 1, 1)]
+    assert [answer.path for answer in MODEL.predict(pictures[0])] == ["image[0]"]
+    assert len(MODEL.predict(np.stack([pictures[0]] * 3))) == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((2, 2, 3)), r"image\[0\]: expected uint8 \(H, W\) or \(H, W, 3\), got float64 \(2, 2, 3\)"),
+        (b"bytes", r"image\[0\] is a bytes: give a path, or an array of uint8, \(H, W, 3\) or \(H, W\)"),
+    ],
+)
+def test_what_is_no_picture(image: object, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        MODEL.predict([image])  # type: ignore[list-item]

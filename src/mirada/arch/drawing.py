@@ -23,6 +23,7 @@ _SLANT = 0.32
 """How far the width runs to the right and up, against its length."""
 _MARGIN = 40.0
 _LABELS = 62.0
+_COLOUR_NOTE = "Blue: CONV. Orange: pooling. Green: FC. Violet: blocks and others."
 _COLOURS = {"CONV": "#4c78a8", "POOL": "#e4a03a", "FC": "#54a24b", "INPUT": "#9a9a9a", "": "#8c6bb1"}
 
 
@@ -51,7 +52,7 @@ def svg(table: Table) -> str:
     """
     rows = [row for row in table.rows if row.depth == 0 and _is_drawn(row)]
     boxes = _boxes(rows)
-    width = max(boxes[-1].right + _MARGIN, 360.0)
+    width = max(boxes[-1].right + _MARGIN, 540.0)
     top = _MARGIN + 34 + max(box.slant for box in boxes)
     ground = top + max(box.height for box in boxes)
     height = ground + _LABELS + _MARGIN
@@ -67,6 +68,7 @@ def svg(table: Table) -> str:
     ]
     for i, box in enumerate(boxes):
         parts += _draw(box, ground, label_row=i % 2)
+    parts.append(_text(_MARGIN, height - 24, _COLOUR_NOTE, size=10, colour="#666"))
     parts.append(_text(_MARGIN, height - 8, _scale_note(rows), size=10, colour="#666"))
     return "\n".join([*parts, "</svg>"]) + "\n"
 

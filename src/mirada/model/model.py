@@ -25,8 +25,10 @@ from mirada.tasks import Classify
 
 __all__ = ["Images", "Model", "predict"]
 
-Images = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-"""A file, a folder, or several of them."""
+Image = str | os.PathLike[str] | NDArray[np.uint8]
+"""A file, a folder, or a picture as an array."""
+Images = Image | Iterable[Image]
+"""One, or several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +79,23 @@ class Model:
         """Predictions one by one, in the order of the images; memory grows with the largest folder's names only.
 
         Args:
-            images: files and folders; folders are walked, sorted by name. Any iterable, also an endless one.
+            images: files, folders, and pictures as uint8 arrays, RGB (H, W, 3) or grey (H, W), which are called
+                image[0], image[1], ... by their places. Folders are walked, sorted by name. Any iterable, also an
+                endless one.
             top: how many classes to name for each, at least 1.
 
         Raises:
             DataError: nothing exists at any of the paths of a list, or, at the end, there was no image in them.
-            UsageError: `top` is below 1.
+            UsageError: `top` is below 1, or, at its turn, something is neither a path nor such an array.
         """
         if top < 1:
             raise UsageError(f"top must be at least 1, got {top}")
-        if isinstance(images, (str, os.PathLike)):
+        if isinstance(images, (str, os.PathLike)) or (isinstance(images, np.ndarray) and images.ndim < 4):
             images = [images]
         if isinstance(images, Sequence) and not any(map(_exists, images)):
             what = ", ".join(map(str, images[:5]))
             raise DataError(f"nothing exists at {what}" if images else "no image was given")
-        return self._predictions(map(Path, images), top)
+        return self._predictions(images, top)
 
     def predict(self, images: Images, *, top: int = 5) -> list[Prediction]:
         """Predictions for files and folders, in their order; see `predict_iter`. What cannot be read has an `error`."""
@@ -108,9 +112,9 @@ class Model:
         save(self, Path(path))
         return replace(self, path=Path(path))
 
-    def _predictions(self, paths: Iterable[Path], top: int) -> Iterator[Prediction]:
+    def _predictions(self, images: Iterable[Image], top: int) -> Iterator[Prediction]:
         met = 0
-        for sample, answer in self._answers(paths):
+        for sample, answer in self._answers(images):
             met += isinstance(sample, Sample)
             if isinstance(answer, str):
                 skipped = answer if isinstance(sample, Skipped) else None
@@ -121,12 +125,12 @@ class Model:
         if not met:
             raise DataError("there is no image in what was given")
 
-    def _answers(self, paths: Iterable[Path]) -> Iterator[tuple[Sample | Skipped, NDArray[np.float32] | str]]:
+    def _answers(self, images: Iterable[Image]) -> Iterator[tuple[Sample | Skipped, NDArray[np.float32] | str]]:
         """Each image with its scores, or with the reason why it has none, in order."""
         taken: deque[Sample | Skipped] = deque()
 
         def samples() -> Iterator[Sample]:
-            for item in images_in(paths):
+            for item in _items(images):
                 taken.append(item)
                 if isinstance(item, Sample):
                     yield item
@@ -148,9 +152,27 @@ def _passed_over(taken: deque[Sample | Skipped]) -> Iterator[tuple[Skipped, str]
         yield skipped, skipped.reason
 
 
-def _exists(path: str | os.PathLike[str]) -> bool:
+def _items(images: Iterable[Image]) -> Iterator[Sample | Skipped]:
+    """Every picture that the paths lead to, and those that are given as arrays."""
+    for place, image in enumerate(images):
+        if isinstance(image, (str, os.PathLike)):
+            yield from images_in([Path(image)])
+        elif isinstance(image, np.ndarray):
+            try:
+                yield Sample(f"image[{place}]", None, array=image)
+            except ValueError as error:
+                raise UsageError(str(error)) from error
+        else:
+            raise UsageError(
+                f"image[{place}] is a {type(image).__name__}: give a path, or an array of uint8, (H, W, 3) or (H, W)"
+            )
+
+
+def _exists(image: Image) -> bool:
+    if not isinstance(image, (str, os.PathLike)):
+        return True
     try:
-        return Path(path).exists()
+        return Path(image).exists()
     except OSError:  # a name too long for any file
         return False
 
@@ -165,7 +187,7 @@ def predict(
 
     Args:
         model: a model, or the directory of one.
-        images: files and folders.
+        images: files, folders, and pictures as arrays.
         top: how many classes to name for each.
 
     Raises:

@@ -6,6 +6,8 @@ import doctest
 import importlib
 import importlib.util
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +167,12 @@ def test_the_reference_shows_no_insides() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert "Sentinel" not in page
     assert "UNSET" not in page
+
+
+def test_every_public_name_is_in_the_api_reference(tmp_path: Path) -> None:
+    """The reference is built from the docstrings, as `make docs` does it."""
+    command = [sys.executable, str(ROOT / "docs" / "generate_api.py"), str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    page = (tmp_path / "mirada.html").read_text(encoding="utf-8")
+    names = [name for name in mirada.__all__ if not name.startswith("__")]
+    assert [name for name in names if f'id="{name}"' not in page] == []

@@ -196,9 +196,11 @@ def _add_chain(parent: nn.Module, layers: Sequence[Layer], given: Volume) -> Non
 def _activation_after(layers: Sequence[Layer]) -> ActivationName:
     """The activation that follows the first of these layers, on its own line or on the next ones."""
     for i, layer in enumerate(layers):
+        if i > 0 and not isinstance(layer, (Activation, BatchNorm)):
+            return "none"
         name: ActivationName = layer.function if isinstance(layer, Activation) else getattr(layer, "activation", "none")
-        if name != "none" or not (i == 0 or isinstance(layer, BatchNorm)):
-            return name if i == 0 or isinstance(layer, (Activation, BatchNorm)) else "none"
+        if name != "none" or isinstance(layer, Activation):
+            return name
     return "none"
 
 

@@ -50,12 +50,10 @@ def trained_lines(model: Model) -> list[str]:
 
 
 def _score_line(part: str, score: dict[str, Any]) -> str:
-    low, high = score["accuracy_interval"]
+    from mirada.model.card import score_words
+
     comment = "never seen in training" if part == "test" else "used to choose, so it flatters"
-    return (
-        f"{part:<9} {score['accuracy']:.1%} of {score['images']:,} images right, 95 % interval {low:.1%} to {high:.1%} "
-        f"({comment})"
-    )
+    return f"{part:<9} {score_words(score)} ({comment})"
 
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:

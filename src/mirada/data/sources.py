@@ -77,10 +77,8 @@ def _read_file(path: Path) -> Dataset:
 
 
 def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name too long for the file system, a folder that may not be entered
-        return False
+    # Path raises for a name too long for the file system, or a folder that may not be entered.
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def _nothing_there(path: Path) -> str:

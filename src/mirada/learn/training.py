@@ -75,7 +75,7 @@ def train(
         raise UsageError(f"the seed must be from 0 to {2**32 - 1:,}, got {seed}")
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     _check_options(source, settings, weights is not None)
-    dataset = read(data if isinstance(data, str) else Path(data))
+    dataset = read(data)
     parts = split(dataset, seed=seed)
     torch.manual_seed(seed)
     begin = time.perf_counter()

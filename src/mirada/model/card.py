@@ -9,7 +9,7 @@ from mirada.backbone import Backbone
 if TYPE_CHECKING:
     from mirada.model.model import Model
 
-__all__ = ["card"]
+__all__ = ["card", "score_words"]
 
 
 def card(model: Model, name: str) -> str:
@@ -46,15 +46,17 @@ def card(model: Model, name: str) -> str:
     )
 
 
+def score_words(score: dict[str, Any]) -> str:
+    """The accuracy of one part with its interval."""
+    low, high = score["accuracy_interval"]
+    return f"{score['accuracy']:.1%} of {score['images']:,} images right, 95 % interval {low:.1%} to {high:.1%}"
+
+
 def _score_lines(scores: dict[str, Any]) -> list[str]:
     lines = []
     for part, purpose in (("test", "never used for a choice"), ("val", "used to choose; flatters the model")):
         if score := scores.get(part):
-            low, high = score["accuracy_interval"]
-            lines.append(
-                f"- {part}: {score['accuracy']:.1%} of {score['images']:,} images right, 95 % interval {low:.1%} to "
-                f"{high:.1%} ({purpose})"
-            )
+            lines.append(f"- {part}: {score_words(score)} ({purpose})")
     return lines or ["It has not been evaluated."]
 
 

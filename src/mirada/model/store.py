@@ -50,7 +50,7 @@ def check_new(path: Path) -> None:
     Raises:
         UsageError: something exists there, or its parent is no folder that can be written to.
     """
-    if _exists(path):
+    if os.path.lexists(path):
         raise UsageError(f"{path} exists already: nothing is overwritten. Give another name with -o, or move it away")
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise UsageError(f"the name {path.name[:20]}... is longer than a folder's can be: give another with -o")
@@ -214,7 +214,7 @@ def _check_belong_together(
 
 def _read_json(path: Path) -> dict[str, Any]:
     file = path / _JSON
-    if not _exists(path):
+    if not os.path.lexists(path):
         raise ModelError(f"there is no model at {path}: a model is a directory with a file {_JSON}")
     if path.is_file():
         raise ModelError(f"{path} is a file: a model is a directory with a file {_JSON}")
@@ -240,14 +240,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     ):
         raise ModelError(f"{file} does not name the files of a model")
     return content
-
-
-def _exists(path: Path) -> bool:
-    """Whether something is there, be it a link that leads nowhere; not so for a name that no file can have."""
-    try:
-        return path.exists() or path.is_symlink()
-    except OSError:
-        return False
 
 
 def _write(file: Path, text: str) -> None:

@@ -8,17 +8,17 @@
 | `folders`, `table`, `idx`, `digits` | one reader a kind |
 | `split` | `split`: a `Dataset` -> train, val and test, with copies kept together |
 | `manifest` | a split on disk, and `verify`: what has changed since |
-| `cpus`, `threads` | how many processors there are; samples -> results, in order, by threads |
-| `loader` | `prepared_batches`, `load_all`: samples -> pixels, with bounded memory |
+| `threads` | samples -> results, in order, by threads |
+| `loader` | `prepared`, `prepared_batches`, `load_all`: samples -> pixels, with bounded memory |
 """
 
-from mirada.data.cpus import available_cpus
-from mirada.data.loader import Batch, load_all, prepared_batches
+from mirada.data.loader import Batch, load_all, prepared, prepared_batches
 from mirada.data.manifest import Changes, Entry, Fractions, Manifest, read_manifest, verify, write_manifest
 from mirada.data.samples import PARTS, Dataset, Part, Sample, Skipped
 from mirada.data.sources import read
 from mirada.data.split import Split, split, split_as
 from mirada.data.walk import images_in
+from mirada.machine.cpus import available_cpus
 
 __all__ = [
     "PARTS",
@@ -35,6 +35,7 @@ __all__ = [
     "available_cpus",
     "images_in",
     "load_all",
+    "prepared",
     "prepared_batches",
     "read",
     "read_manifest",

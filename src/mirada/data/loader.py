@@ -11,14 +11,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.data.cpus import available_cpus
 from mirada.data.samples import Sample
 from mirada.data.threads import map_samples
 from mirada.errors import ImageError
 from mirada.image import Preparation
+from mirada.machine.cpus import available_cpus
 from mirada.progress import Progress, silent
 
-__all__ = ["Batch", "load_all", "prepared_batches"]
+__all__ = ["Batch", "load_all", "prepared", "prepared_batches"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +62,17 @@ def prepared_batches(
     ahead = max(2 * batch_size, 2 * threads)
     results = map_samples(partial(_prepare, preparation), samples, threads=threads, ahead=ahead)
     return _batches(results, preparation, batch_size)
+
+
+def prepared(
+    samples: Iterable[Sample], preparation: Preparation, *, threads: int | None = None
+) -> Generator[tuple[Sample, NDArray[np.uint8] | ImageError], None, None]:
+    """Each sample with its prepared pixels (h, w, C) uint8, or with the reason why it cannot be read, in order.
+
+    Threads work a few samples ahead, and no further; the samples may be an endless iterator.
+    """
+    count = available_cpus() if threads is None else threads
+    return map_samples(lambda sample: (sample, _prepare(preparation, sample)), samples, threads=count, ahead=4 * count)
 
 
 def load_all(

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from mirada.data.cpus import available_cpus
 from mirada.data.samples import Sample
+from mirada.machine.cpus import available_cpus
 
 __all__ = ["map_samples"]
 

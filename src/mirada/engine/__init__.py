@@ -1,6 +1,7 @@
 """How a network is run: prepared pixels in, numbers out."""
 
-from mirada.engine.process import prepare_process
-from mirada.engine.run import BATCH_SIZES, TorchEngine, default_device, normalised
+from mirada.engine.choice import Choice, Trial, kept_choices, open_engine
+from mirada.engine.engine import Engine
+from mirada.engine.program import Program
 
-__all__ = ["BATCH_SIZES", "TorchEngine", "default_device", "normalised", "prepare_process"]
+__all__ = ["Choice", "Engine", "Program", "Trial", "kept_choices", "open_engine"]

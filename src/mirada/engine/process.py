@@ -6,9 +6,7 @@ import ctypes
 import platform
 from typing import Final
 
-import torch
-
-from mirada.data.cpus import available_cpus
+from mirada.machine.cpus import available_cpus
 
 __all__ = ["LITTLE_WORK", "keep_freed_memory", "prepare_process"]
 
@@ -29,6 +27,8 @@ def prepare_process(multiply_adds: int | None = None) -> None:
     Args:
         multiply_adds: of one batch; None for much.
     """
+    import torch
+
     is_little = multiply_adds is not None and multiply_adds < LITTLE_WORK
     torch.set_num_threads(1 if is_little else available_cpus())
     keep_freed_memory()

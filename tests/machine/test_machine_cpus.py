@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mirada.data import available_cpus, cpus
-from mirada.data.cpus import cgroup_quota
+from mirada.machine import available_cpus, cpus
+from mirada.machine.cpus import cgroup_quota
 
 
 def write(root: Path, files: dict[str, str]) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import platform
-
 import numpy as np
 import pytest
 import torch
@@ -10,13 +8,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mirada.engine import BATCH_SIZES, TorchEngine, default_device, normalised, prepare_process
-from mirada.engine.process import LITTLE_WORK, keep_freed_memory
+from mirada.engine import Program
+from mirada.engine.torch_engine import BATCH_SIZES, TorchEngine, default_device, normalised
 from mirada.image import Preparation
 
 CPU = torch.device("cpu")
 RGB = Preparation((12, 9), "stretch", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 GREY = Preparation((12, 9), "stretch", channels=1, mean=(0.1307,), std=(0.3081,))
+
+
+def _engine(module: nn.Module, preparation: Preparation = RGB) -> TorchEngine:
+    return TorchEngine(Program("a test", {}, preparation, lambda: module), device=CPU)
 
 
 def _pixels(count: int, channels: int = 3, seed: int = 0) -> NDArray[np.uint8]:
@@ -55,18 +57,18 @@ def test_normalising_leaves_the_pixels_as_they_are() -> None:
 @settings(max_examples=12, deadline=None)
 @given(place=st.integers(0, 39), seed=st.integers(0, 5))
 def test_an_image_has_the_same_scores_wherever_it_stands(network: nn.Module, place: int, seed: int) -> None:
-    engine = TorchEngine(network, RGB, CPU)
+    engine = _engine(network)
     (image,) = _pixels(1, seed=100 + seed)
     many = _pixels(40, seed=seed)
     many[place] = image
-    alone = engine(image[None])[0]
-    np.testing.assert_allclose(engine(many)[place], alone, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(engine(many[place : place + 5])[0], alone, rtol=0, atol=1e-5)
+    (alone,) = engine(image[None])[0]
+    np.testing.assert_allclose(engine(many)[0][place], alone, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(engine(many[place : place + 5])[0][0], alone, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", BATCH_SIZES)
 def test_within_one_batch_size_it_is_the_same_to_the_bit(network: nn.Module, size: int) -> None:
-    engine = TorchEngine(network, RGB, CPU)
+    engine = _engine(network)
     (image,) = _pixels(1, seed=7)
     least = 1 + max((smaller for smaller in BATCH_SIZES if smaller < size), default=0)
     results = []
@@ -74,7 +76,7 @@ def test_within_one_batch_size_it_is_the_same_to_the_bit(network: nn.Module, siz
         for place in (0, count // 2, count - 1):
             batch = _pixels(count, seed=seed)
             batch[place] = image
-            results.append(engine(batch)[place].tobytes())
+            results.append(engine(batch)[0][place].tobytes())
     assert len(set(results)) == 1
 
 
@@ -95,7 +97,6 @@ class _Shapes(nn.Module):
 @pytest.mark.parametrize(
     ("count", "sizes"),
     [
-        (0, [1]),
         (1, [1]),
         (2, [8]),
         (8, [8]),
@@ -109,7 +110,7 @@ class _Shapes(nn.Module):
 def test_only_a_few_shapes_reach_the_network(count: int, sizes: list[int]) -> None:
     module = _Shapes()
     pixels = _pixels(count)
-    result = TorchEngine(module, RGB, CPU)(pixels)
+    (result,) = _engine(module)(pixels)
     assert module.seen == [(size, 3, 9, 12) for size in sizes]
     assert all(module.layouts)
     assert set(sizes) <= set(BATCH_SIZES)
@@ -118,10 +119,54 @@ def test_only_a_few_shapes_reach_the_network(count: int, sizes: list[int]) -> No
     np.testing.assert_allclose(result, RGB.normalise(pixels).mean(axis=(2, 3), dtype=np.float64), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (8, [8]), (20, [8, 8, 8])])
+def test_a_stream_gives_what_a_call_gives(count: int, sizes: list[int]) -> None:
+    module = _Shapes()
+    engine = _engine(module)
+    pixels = _pixels(count)
+    streamed = list(engine.stream(enumerate(pixels)))
+    assert module.seen == [(size, 3, 9, 12) for size in sizes]
+    assert [tag for tag, _ in streamed] == list(range(count))
+    rows = [outputs for _, outputs in streamed if outputs is not None]
+    assert [len(outputs) for outputs in rows] == [1] * count
+    if count:
+        assert np.array_equal(np.stack([row for (row,) in rows]), engine(pixels)[0])
+
+
+@given(holes=st.sets(st.integers(0, 19)))
+def test_what_has_no_pixels_keeps_its_place(holes: set[int]) -> None:
+    pixels = _pixels(20)
+    engine = _engine(_Shapes())
+    (whole,) = engine(pixels)
+    streamed = list(engine.stream((i, None if i in holes else image) for i, image in enumerate(pixels)))
+    assert [tag for tag, _ in streamed] == list(range(20))
+    assert {tag for tag, outputs in streamed if outputs is None} == holes
+    for tag, outputs in streamed:
+        if outputs is not None:
+            np.testing.assert_allclose(outputs[0], whole[tag], rtol=0, atol=1e-6)
+
+
+class _MapsAndMeans(nn.Module):
+    """Gives an activation map, and its mean."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x.mean(dim=(2, 3))  # (N, C, h, w), (N, C)
+
+
+def test_several_outputs_maps_in_half_precision_with_their_channels_last() -> None:
+    pixels = _pixels(11)
+    maps, means = _engine(_MapsAndMeans())(pixels)
+    assert (maps.shape, maps.dtype) == ((11, 9, 12, 3), np.float16)
+    assert (means.shape, means.dtype) == ((11, 3), np.float32)
+    expected = RGB.normalise(pixels)  # (N, C, h, w)
+    np.testing.assert_allclose(maps, expected.transpose(0, 2, 3, 1), rtol=2**-11, atol=1e-6)
+    np.testing.assert_allclose(means, expected.mean(axis=(2, 3), dtype=np.float64), rtol=0, atol=1e-5)
+
+
 def test_dropout_is_off_and_batch_statistics_are_not_moved(network: nn.Module) -> None:
-    engine = TorchEngine(network.train(), RGB, CPU)
+    engine = _engine(network.train())
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    first, second = engine(_pixels(6)), engine(_pixels(6))
+    (first,), (second,) = engine(_pixels(6)), engine(_pixels(6))
     assert np.array_equal(first, second)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
@@ -133,25 +178,3 @@ def test_the_device_that_is_chosen(cuda: bool, mps: bool, expected: str, monkeyp
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert default_device().type == expected
-
-
-@pytest.mark.parametrize(("work", "expected"), [(None, 3), (LITTLE_WORK, 3), (LITTLE_WORK - 1, 1)])
-def test_the_threads_are_those_that_the_process_may_use(
-    work: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = torch.get_num_threads()
-    monkeypatch.setattr("mirada.engine.process.available_cpus", lambda: 3)
-    try:
-        prepare_process(work)
-        assert torch.get_num_threads() == expected
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(("library", "expected"), [("glibc", True), ("musl", False), ("", False)])
-def test_freed_memory_is_kept_where_the_c_library_can(
-    library: str, expected: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if platform.libc_ver()[0] == "glibc" or library != "glibc":
-        monkeypatch.setattr("platform.libc_ver", lambda: (library, ""))
-        assert keep_freed_memory() is expected

@@ -1,0 +1,114 @@
+"""Running a network in OpenVINO on a CPU, and converting one to it. Does not import torch to run.
+
+Images go through one by one, as many at once as there are processors: measured, that is as fast as batches of eight,
+memory stays small, there is one shape only, and an image gets the same numbers to the bit whatever stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.engine.engine import Engine, Outputs, Tag
+from mirada.engine.program import Program
+from mirada.machine.cpus import available_cpus
+
+__all__ = ["FILE", "OpenVinoEngine", "Precision", "convert", "is_installed"]
+
+FILE = "network.xml"
+"""The converted network; its weights lie beside it as network.bin."""
+
+Precision = Literal["f32", "bf16"]
+
+
+def is_installed() -> bool:
+    """Whether OpenVINO can be imported."""
+    try:
+        import openvino  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class OpenVinoEngine(Engine):
+    """Runs a converted program.
+
+    Args:
+        program: what is run.
+        folder: holds the converted network.
+        precision: of the arithmetic.
+    """
+
+    def __init__(self, program: Program, folder: Path, precision: Precision) -> None:
+        import openvino
+
+        super().__init__(program)
+        self.name = f"openvino {precision}"
+        threads = available_cpus()
+        settings = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": precision,
+            "ENABLE_CPU_PINNING": False,  # decoding takes its turn on the same processors
+        }
+        self._network = openvino.Core().compile_model(folder / FILE, "CPU", settings)
+        self._requests = [self._network.create_infer_request() for _ in range(threads + 1)]
+
+    def stream(self, items: Iterable[tuple[Tag, NDArray[np.uint8] | None]]) -> Iterator[tuple[Tag, Outputs | None]]:
+        """See `Engine.stream`."""
+        free, waiting = deque(self._requests), deque[tuple[Tag, Any]]()
+        try:
+            for tag, pixels in items:
+                if pixels is None:
+                    waiting.append((tag, None))
+                else:
+                    while not free:
+                        yield self._first(waiting, free)
+                    request = free.popleft()
+                    request.start_async({0: np.ascontiguousarray(pixels)[np.newaxis]})
+                    waiting.append((tag, request))
+                while waiting and waiting[0][1] is None:
+                    yield self._first(waiting, free)
+            while waiting:
+                yield self._first(waiting, free)
+        finally:
+            for _, request in waiting:
+                if request is not None:
+                    request.wait()
+
+    def _first(self, waiting: deque[tuple[Tag, Any]], free: deque[Any]) -> tuple[Tag, Outputs | None]:
+        tag, request = waiting.popleft()
+        if request is None:
+            return tag, None
+        request.wait()
+        outputs = tuple(np.array(request.get_output_tensor(i).data[0]) for i in range(len(self._network.outputs)))
+        free.append(request)
+        return tag, outputs
+
+
+def convert(module: Any, input_shape: tuple[int, int, int], folder: Path) -> None:
+    """Write a torch module, (N, h, w, C) uint8 -> a tuple of tensors, as an OpenVINO network for one image.
+
+    The frontend is called directly: OpenVINO's `convert_model` would send statistics over the network.
+    """
+    import warnings
+
+    import openvino
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    example = torch.zeros(1, *input_shape, dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and OpenVINO's frontend needs it
+        decoder = TorchScriptPythonDecoder(module.eval(), example_input=example, trace_kwargs={"check_trace": False})
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        network = frontend.convert(frontend.load(decoder))
+    network.reshape([1, *input_shape])
+    openvino.save_model(network, folder / FILE, compress_to_fp16=False)

@@ -1,0 +1,51 @@
+"""`python -m mirada.engine.probe FOLDER PRECISION`: run a converted network in a process of its own.
+
+Some processors crash in native code of an engine; then this process dies, and not the person's work. Reads the network
+and `images.npy` (N, h, w, C) from the folder, writes the outputs to `outputs-PRECISION.npz`, and prints how many images
+a second went through. Judging the outputs is left to the process that asks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn, cast
+
+import numpy as np
+
+from mirada.engine.openvino_engine import OpenVinoEngine, Precision
+from mirada.engine.program import Program
+from mirada.image import Preparation
+
+__all__ = ["main"]
+
+ROUNDS = 4
+"""How often the images go through for the timing; the fastest round counts."""
+
+
+def main(folder: Path, precision: Precision) -> None:
+    """Run the images of the folder, keep the outputs, print the rate as JSON."""
+    images = np.load(folder / "images.npy", allow_pickle=False)
+    height, width, channels = images.shape[1:]
+    unused = Preparation((width, height), "stretch", channels=channels, mean=(0.0,) * channels, std=(1.0,) * channels)
+    engine = OpenVinoEngine(Program("probe", {}, unused, _nothing), folder, precision)
+    outputs = engine(images)
+    np.savez(folder / f"outputs-{precision}.npz", *outputs)
+    fastest = min(_seconds(engine, images) for _ in range(ROUNDS))
+    print(json.dumps({"images_per_second": len(images) / fastest}))
+
+
+def _seconds(engine: OpenVinoEngine, images: np.ndarray) -> float:
+    begin = time.perf_counter()
+    engine(images)
+    return time.perf_counter() - begin
+
+
+def _nothing() -> NoReturn:
+    raise AssertionError("a converted network is there already")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), cast(Precision, sys.argv[2]))

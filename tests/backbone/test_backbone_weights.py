@@ -18,6 +18,7 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from mirada.backbone import find
+from mirada.backbone.body import Body
 from mirada.backbone.catalog import Backbone
 from mirada.backbone.network import build_backbone, preparation_of, pretrained_backbone
 from mirada.backbone.weights import (
@@ -28,7 +29,8 @@ from mirada.backbone.weights import (
     load_by_position,
     read_weights,
 )
-from mirada.engine import TorchEngine
+from mirada.engine import Program
+from mirada.engine.torch_engine import TorchEngine
 from mirada.errors import ModelError, UsageError
 from mirada.tasks import softmax
 
@@ -75,7 +77,8 @@ def test_the_builtin_weights_know_what_pictures_show() -> None:
     load_by_position(network, lite0_state())
     preparation = preparation_of(LITE0)
     pixels = np.stack([preparation.pixels(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")])
-    china, flower = softmax(TorchEngine(network, preparation)(pixels))
+    (scores,) = TorchEngine(Program("with its classifier", {}, preparation, lambda: network))(pixels)
+    china, flower = softmax(scores)
     assert china.argmax() == 698
     assert 663 in np.argsort(-china)[:5]
     assert flower.argmax() == 985
@@ -99,6 +102,7 @@ def test_the_preparation_of_the_builtin_weights() -> None:
     assert preparation.zoom == pytest.approx(1 / 0.875)
     assert preparation.mean == (127 / 255,) * 3
     assert preparation.std == (128 / 255,) * 3
+    assert Body(LITE0).preparation == preparation  # which is written down, so that timm need not be asked
 
 
 def test_the_preparation_of_timms_weights() -> None:

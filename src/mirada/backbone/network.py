@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mirada.backbone.catalog import Backbone
@@ -14,7 +17,7 @@ from mirada.errors import ModelError, UsageError
 from mirada.image import Preparation
 from mirada.image.prepare import Fit
 
-__all__ = ["BackboneClassifier", "build_backbone", "preparation_of", "pretrained_backbone"]
+__all__ = ["BackboneClassifier", "build_backbone", "load_arrays", "preparation_of", "pretrained_backbone"]
 
 
 class BackboneClassifier(nn.Module):
@@ -66,6 +69,23 @@ def pretrained_backbone(backbone: Backbone, weights: Path | None = None) -> tupl
     else:
         _load_named(module, download_timm(backbone.timm_name), backbone.name)
     return module, features
+
+
+def load_arrays(module: nn.Module, state: Mapping[str, NDArray[np.generic]], source: str) -> None:
+    """Give a module all its tensors by their names.
+
+    Args:
+        module: receives them.
+        state: the tensors as arrays.
+        source: what the network is called, for the message.
+
+    Raises:
+        ModelError: the tensors are those of another network.
+    """
+    try:
+        module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the network {source}: {error}") from error
 
 
 def preparation_of(backbone: Backbone) -> Preparation:

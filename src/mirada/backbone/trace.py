@@ -17,7 +17,7 @@ from mirada.arch.table import Table, TableRow
 from mirada.backbone.catalog import BUILTIN, BUILTIN_TIMM_NAME
 from mirada.errors import ArchitectureError, UsageError
 
-__all__ = ["module_table", "no_such", "timm_module", "trace"]
+__all__ = ["check_timm_name", "module_table", "no_such", "timm_module", "trace"]
 
 DEFAULT_INPUT = Volume(224, 224, 3)
 
@@ -167,12 +167,19 @@ def _timm(model: str) -> tuple[nn.Module, Volume]:
     return module, Volume(width, height, depth)
 
 
-def timm_module(model: str, **settings: Any) -> nn.Module:
-    """A network of timm with random weights. Raises UsageError where timm has none of that name."""
+def check_timm_name(model: str) -> None:
+    """Raise UsageError where timm has no network of that name."""
     import timm
 
     if not timm.is_model(model) or "/" in model or ":" in model:
         raise UsageError(no_such("timm", model, timm.list_models()))
+
+
+def timm_module(model: str, **settings: Any) -> nn.Module:
+    """A network of timm with random weights. Raises UsageError where timm has none of that name."""
+    import timm
+
+    check_timm_name(model)
     try:
         module: nn.Module = timm.create_model(model, pretrained=False, **settings)
     except (RuntimeError, ValueError) as error:  # the part behind a dot is no tag of the network's

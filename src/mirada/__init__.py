@@ -9,6 +9,7 @@ build                        -> a torch module
 train                        a data set -> a Model
 evaluate                     a Model and labelled images -> an Evaluation
 load, predict                a saved Model -> Predictions for new images
+engines                      how networks are run on this machine, and why so
 ```
 
 Names are loaded when they are first used: `import mirada` costs milliseconds.
@@ -38,6 +39,7 @@ _HOMES = {
     "Prediction": "mirada.model",
     "load": "mirada.model",
     "predict": "mirada.model",
+    "engines": "mirada.model",
     "Boxes": "mirada.annotations",
     "Label": "mirada.annotations",
     "Mask": "mirada.annotations",
@@ -77,6 +79,7 @@ __all__ = [
     "__version__",
     "build",
     "decode",
+    "engines",
     "evaluate",
     "format_listing",
     "layers",
@@ -106,7 +109,7 @@ if TYPE_CHECKING:
     )
     from mirada.image import Preparation, decode
     from mirada.learn import Evaluation, evaluate, train
-    from mirada.model import Model, Prediction, load, predict
+    from mirada.model import Model, Prediction, engines, load, predict
 
 
 def __getattr__(name: str) -> Any:

@@ -86,4 +86,4 @@ def make_models(root: Path, sound: Path) -> None:
     (altered("cut-json") / "model.json").write_text('{"format": ')
     (altered("other-json") / "model.json").write_text("{}")
     newer = altered("newer") / "model.json"
-    newer.write_text(json.dumps(json.loads(newer.read_text()) | {"format_version": 2, "mirada": "9.0"}))
+    newer.write_text(json.dumps(json.loads(newer.read_text()) | {"format_version": 3, "mirada": "9.0"}))

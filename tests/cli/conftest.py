@@ -72,6 +72,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("a network was run before the request was refused")
 
-    monkeypatch.setattr("mirada.learn.training.fit", refuse)
-    monkeypatch.setattr("mirada.learn.training.fit_head", refuse)
-    monkeypatch.setattr("mirada.engine.run.TorchEngine.__call__", refuse)
+    monkeypatch.setattr("mirada.learn.scratch.fit", refuse)
+    monkeypatch.setattr("mirada.learn.ladder.fit_head", refuse)
+    monkeypatch.setattr("mirada.engine.torch_engine.TorchEngine._run", refuse)
+    monkeypatch.setattr("mirada.engine.openvino_engine.OpenVinoEngine.stream", refuse)

@@ -95,7 +95,7 @@ MODELS = [
     ("other-json", "other-json/model.json is not the description of a mirada model"),
     (
         "newer",
-        "newer/model.json has the format version 2, this mirada reads 1: it was written by mirada 9.0; install that "
+        "newer/model.json has the format version 3, this mirada reads 2: it was written by mirada 9.0; install that "
         "version, or train anew",
     ),
 ]
@@ -185,14 +185,28 @@ OTHERS = [
     ),
     (
         ("train", "two", "--epochs", "3"),
-        "--epochs is for training a listing from scratch, such as --from lenet5: efficientnet-lite0 keeps its weights, "
-        "and its new last layer is solved for, not stepped to",
+        "--epochs is for training a listing from scratch, such as --from lenet5: efficientnet-lite0 is pretrained, "
+        "and climbs the ladder by its own recipe",
     ),
     (
         ("train", "two", "--batch-size", "8"),
-        "--batch-size is for training a listing from scratch, such as --from lenet5: efficientnet-lite0 keeps its "
-        "weights, and its new last layer is solved for, not stepped to",
+        "--batch-size is for training a listing from scratch, such as --from lenet5: efficientnet-lite0 is "
+        "pretrained, and climbs the ladder by its own recipe",
     ),
+    (
+        ("train", "two", *FROM_LENET5, "--minutes", "2"),
+        "--minutes is for a pretrained network: a listing is trained whole, from scratch",
+    ),
+    (
+        ("train", "two", "--retrain", "deep"),
+        "--retrain must be auto, head, all or a number of stages from 1, got deep",
+    ),
+    (
+        ("train", "two", "--retrain", "0"),
+        "--retrain must be auto, head, all or a number of stages from 1, got 0",
+    ),
+    (("train", "two", "--minutes", "-1"), "--minutes must be a number above 0, got -1.0"),
+    (("train", "two", "--until", "90"), "--until must be an accuracy above 0 and up to 1, such as 0.9, got 90.0"),
     (
         ("train", "two", *FROM_LENET5, "--weights", "weights.pt"),
         "--weights is for a pretrained network, such as --from timm:resnet18; a listing starts from scratch",
@@ -242,6 +256,19 @@ OTHERS = [
     ),
     (("layers", "n" * 300 + ".net"), f"there is no file {'n' * 300}.net"),
     (("predict", "model", "n" * 300), f"nothing exists at {'n' * 300}"),
+    (
+        ("engines", "lenet5"),
+        "lenet5 is a listing: give a pretrained network, or the directory of a trained model",
+    ),
+    (
+        ("engines", "model"),
+        "model: nothing was tried, its work is so little that torch does it",
+    ),
+    (("engines", "two"), "two is not a model: it has no file model.json"),
+    (
+        ("engines", "timm:resnt18"),
+        "timm has no network called 'resnt18'\n  did you mean timm:resnet18?",
+    ),
     (("layers", "lenet5", "--json", "--sums"), "--sums, --json, --markdown and --svg exclude each other"),
 ]
 
@@ -299,6 +326,7 @@ USAGE = [
     (("train", "two", "--epoch", "2"), "No such option '--epoch'. Did you mean '--epochs'?"),
     (("train", "two", "--epochs", "0"), "Invalid value for '--epochs'"),
     (("train", "two", "--epochs", "two"), "Invalid value for '--epochs'"),
+    (("train", "two", "--minutes", "some"), "Invalid value for '--minutes'"),
     (("train", "two", "--seed", "-1"), "Invalid value for '--seed'"),
     (("predict", "model", "two", "--top", "0"), "Invalid value for '--top'"),
 ]

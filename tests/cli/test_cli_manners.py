@@ -15,7 +15,7 @@ from mirada.cli.commands import app
 from mirada.cli.progress import progress_bar
 from mirada.progress import silent
 
-COMMANDS = ("layers", "train", "evaluate", "predict")
+COMMANDS = ("layers", "train", "evaluate", "predict", "engines")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -81,8 +81,8 @@ def test_a_training_draws_its_stages_beside_the_results(be_terminal, tmp_path, m
     assert main(["train", "digits", "--from", "lenet5", "--epochs", "1"]) == 0
     shown = [re.split(r"  +| ━", line)[0] for line in lines_of(terminal)]
     stages = ["reading the training images", "reading the validation images", "training"]
-    stages += ["evaluating on val", "evaluating on test"]
-    assert shown[-5:] == stages
+    stages += ["evaluating on val", "evaluating on test", "writing the report"]
+    assert shown[-6:] == stages
     out = capsys.readouterr().out
     assert out.splitlines()[-2] == "saved     digits-model"
     assert not ESCAPE.search(out)

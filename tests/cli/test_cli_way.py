@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,8 @@ def test_train_says_what_it_did_and_takes_the_next_free_name(mirada, here):
         r"network   LeNet-5 from scratch: 61,706 parameters, 2 epochs, in \d+\.\d s",
         SCORE.format(part="val", images=r"\d+", comment="used to choose, so it flatters"),
         SCORE.format(part="test", images=r"\d+", comment="never seen in training"),
+        r"trust     probabilities are off by \d\.\d% on average \(\d+\.\d% before calibration\)",
+        r"sure      \d+% of the answers have a probability of \d+% or more; \d+\.\d% of these are right",
         r"saved     digits-model",
         r"try it    mirada predict digits-model IMAGE\.\.\.",
     ]
@@ -56,6 +59,7 @@ def test_train_says_what_it_did_and_takes_the_next_free_name(mirada, here):
     assert sorted(path.name for path in (here / "digits-model").iterdir()) == [
         "README.md",
         "model.json",
+        "report.html",
         "split.json",
         "weights.safetensors",
     ]
@@ -167,6 +171,21 @@ def test_predict_in_every_form(mirada, here, digits_model, digit_folders):
     ]
 
 
+def test_predict_says_where_it_is_not_sure(mirada, here, digits_model, digit_folders):
+    images = sorted(digit_folders.rglob("*.png"))
+    best = [answer.label.probability for answer in digits_model.predict(images)]
+    limit = sorted(best)[20]  # so that 20 of the 48 are not sure
+    replace(digits_model, task=replace(digits_model.task, sure_from=limit)).save(here / "careful")
+    lines = mirada("predict", "careful", *images, "--top", "1").out.splitlines()
+    objects = [json.loads(line) for line in mirada("predict", "careful", *images, "--json").out.splitlines()]
+    assert [each["sure"] for each in objects] == [probability >= limit for probability in best]
+    assert sum(not each["sure"] for each in objects) == 20
+    for line, each in zip(lines, objects, strict=True):
+        label, probability = each["predictions"][0].values()
+        doubt = "" if each["sure"] else "not sure: "
+        assert line == f"{each['path']}  {doubt}{label} {probability:.1%}"
+
+
 def test_predict_top_is_at_most_the_classes(mirada, here, digits_model, digit_folders):
     said = mirada("predict", digits_model.path, digit_folders / "0" / "00.png", "--top", "99", "--json")
     labels = [each["label"] for each in said.json["predictions"]]
@@ -192,7 +211,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(mirada, here, digits_
 
     objects = [json.loads(line) for line in mirada(*asked, "--json").out.splitlines()]
     assert [each["path"] for each in objects] == ["cut.png", "good.png", "gone.png", "note.txt"]
-    assert [sorted(set(each) - {"path"}) for each in objects] == [["error"], ["predictions"], ["error"], ["error"]]
+    assert [sorted(set(each) - {"path"}) for each in objects] == [
+        ["error"],
+        ["predictions", "sure"],
+        ["error"],
+        ["error"],
+    ]
 
     rows = list(csv.DictReader(io.StringIO(mirada(*asked, "--csv").out)))
     assert [bool(row["error"]) for row in rows] == [True, False, True, True]
@@ -245,13 +269,13 @@ def test_a_name_that_was_taken_meanwhile(mirada, here, digit_folders, monkeypatc
     """Another run saves under the automatic name while this one trains: nothing is lost, nothing overwritten."""
     from mirada.learn import training
 
-    evaluated = training._evaluated
+    finished = training._finished
 
     def slow(*arguments):
         (here / f"{digit_folders.name}-model").mkdir(exist_ok=True)
-        return evaluated(*arguments)
+        return finished(*arguments)
 
-    monkeypatch.setattr(training, "_evaluated", slow)
+    monkeypatch.setattr(training, "_finished", slow)
     said = mirada("train", digit_folders, "--from", "lenet5", "--epochs", "1")
     assert said.status == 0
     assert list((here / f"{digit_folders.name}-model").iterdir()) == []

@@ -12,17 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.stats import binom, binomtest
 from sklearn import metrics
-from torch import Tensor, nn
 
 from mirada.annotations import Label
 from mirada.arch import parse
 from mirada.data import Entry, Fractions, Manifest, Sample
 from mirada.errors import DataError, UsageError
 from mirada.image import Preparation
-from mirada.learn import accuracy_interval, evaluate
+from mirada.learn import evaluate
 from mirada.learn.evaluation import evaluate_samples
+from mirada.learn.scores import balanced_accuracy_interval, expected_calibration_error, share_interval
 from mirada.model import Model
 from mirada.tasks import Classify
 
@@ -30,17 +29,23 @@ LEVELS = (20, 120, 220)
 NAMES = ("dark", "grey", "light")
 
 
-class _Levels(nn.Module):
-    """Scores by how near the mean of a picture is to 20, 120 and 220 of 255."""
+def _near_levels() -> dict[str, np.ndarray]:
+    """Weights for scores by how near the mean x of a picture is to 20, 120 and 220 of 255: -|x - level| / 10.
 
-    def forward(self, x: Tensor) -> Tensor:
-        level = 255 * x.mean(dim=(1, 2, 3))[:, None]
-        return -(level - x.new_tensor(LEVELS)).abs() / 10
+    The absolute value is the sum of two rectifiers, of x - level and of level - x.
+    """
+    to_mean = np.full((3, 4), 255 / 4)
+    return {
+        "FC1.weight": np.concatenate([to_mean, -to_mean]).astype(np.float32),
+        "FC1.bias": np.concatenate([-np.array(LEVELS), LEVELS]).astype(np.float32),
+        "FC2.weight": np.tile(-np.eye(3) / 10, 2).astype(np.float32),
+        "FC2.bias": np.zeros(3, np.float32),
+    }
 
 
 MODEL = Model(
-    parse("[2x2x1] INPUT\nFC: 3 neurons"),
-    _Levels(),
+    parse("[2x2x1] INPUT\nFC: 6 neurons, relu\nFC: 3 neurons"),
+    dict(_near_levels()),
     Preparation((2, 2), "stretch", channels=1, mean=(0.0,), std=(1.0,)),
     Classify(NAMES),
 )
@@ -57,28 +62,6 @@ def _samples(truths: Sequence[int], answers: Sequence[int]) -> list[Sample]:
 def _write(path: Path, level: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", (3, 3), level).save(path)
-
-
-@given(
-    st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.95, 0.99])
-)
-def test_the_interval_is_scipys_exact_one(counts: tuple[int, int], level: float) -> None:
-    right, images = counts
-    expected = binomtest(right, images).proportion_ci(level, method="exact")
-    assert accuracy_interval(right, images, level) == pytest.approx((expected.low, expected.high), abs=1e-6)
-
-
-def test_the_interval_of_nothing_is_everything() -> None:
-    assert accuracy_interval(0, 0) == (0.0, 1.0)
-
-
-@pytest.mark.parametrize("n", [1, 7, 30, 100])
-@pytest.mark.parametrize("p", [0.01, 0.1, 0.5, 0.77, 0.95, 0.999])
-def test_the_interval_holds_the_truth_at_least_95_times_in_100(n: int, p: float) -> None:
-    """Exactly: the probabilities of the counts whose interval holds p, summed."""
-    intervals = [accuracy_interval(right, n) for right in range(n + 1)]
-    covered = sum(binom.pmf(right, n, p) for right, (low, high) in enumerate(intervals) if low <= p <= high)
-    assert covered >= 0.95 - 1e-12
 
 
 @settings(max_examples=30, deadline=None)
@@ -100,9 +83,11 @@ def test_figures_against_scikit_learn(pairs: list[tuple[int, int]]) -> None:
         assert score.precision is None or score.precision == pytest.approx(precision[k])
         assert (score.recall is None) == np.isnan(recall[k])
         assert score.recall is None or score.recall == pytest.approx(recall[k])
+        assert score.recall_interval == share_interval(int(result.confusion[k, k]), int(support[k]))
+        assert score.precision_interval == share_interval(int(result.confusion[k, k]), answers.count(k))
     assert [a.truth for a in result.answers] == [NAMES[k] for k in truths]
     assert [a.label for a in result.answers] == [NAMES[k] for k in answers]
-    assert result.interval == accuracy_interval(result.right, len(pairs))
+    assert result.interval == share_interval(result.right, len(pairs))
 
 
 def test_everything_as_plain_values(tmp_path: Path) -> None:
@@ -132,18 +117,49 @@ def test_everything_as_plain_values(tmp_path: Path) -> None:
         "right": 2,
         "unreadable": 1,
         "accuracy": 2 / 3,
-        "accuracy_interval": list(accuracy_interval(2, 3)),
+        "accuracy_interval": list(share_interval(2, 3)),
         "balanced_accuracy": 0.75,
+        "balanced_accuracy_interval": list(balanced_accuracy_interval(result.confusion)),
+        "calibration_error": pytest.approx((probability[0] + 2 * probability[1] - 2) / 3),  # all in the last bin
+        "calibration_error_uncalibrated": pytest.approx((probability[0] + 2 * probability[1] - 2) / 3),
         "classes": [
-            {"name": "dark", "images": 2, "precision": 1.0, "recall": 0.5},
-            {"name": "grey", "images": 1, "precision": 0.5, "recall": 1.0},
-            {"name": "light", "images": 0, "precision": None, "recall": None},
+            {
+                "name": name,
+                "images": images,
+                "precision": precision,
+                "recall": recall,
+                "precision_interval": list(share_interval(*named)),
+                "recall_interval": list(share_interval(*shown)),
+            }
+            for name, images, precision, recall, named, shown in (
+                ("dark", 2, 1.0, 0.5, (1, 1), (1, 2)),
+                ("grey", 1, 0.5, 1.0, (1, 2), (1, 1)),
+                ("light", 0, None, None, (0, 0), (0, 0)),
+            )
         ],
         "confusion": [[1, 1, 0], [0, 1, 0], [0, 0, 0]],
         "failures": [{"path": "bad.png", "error": "is empty (0 bytes)"}],
         "notes": ["a note"],
     }
-    assert told == [("evaluating on test", 4, 4)]
+    assert told == [("evaluating on test", done, 4) for done in range(1, 5)]
+
+
+def test_probabilities_are_calibrated_and_those_before_are_kept() -> None:
+    """At a temperature of 5 the scores of a picture of a level are 0, -2 and, two levels away, -4."""
+    task = replace(MODEL.task, temperature=5.0, sure_from=0.8)
+    result = evaluate_samples(replace(MODEL, task=task), _samples([0, 0, 1, 2], [0, 1, 1, 1]), "unseen")
+    at_the_end, between = 1 / (1 + np.exp(-2) + np.exp(-4)), 1 / (1 + 2 * np.exp(-2))
+    assert at_the_end > 0.8 > between
+    assert [a.probability for a in result.answers] == pytest.approx([at_the_end, *[between] * 3], rel=1e-5)
+    before = [1 / (1 + np.exp(-10) + np.exp(-20)), *[1 / (1 + 2 * np.exp(-10))] * 3]
+    assert [a.uncalibrated for a in result.answers] == pytest.approx(before, rel=1e-6)
+    right = np.array([True, False, True, False])
+    assert np.array_equal(result.is_right, right)
+    assert result.calibration_error == pytest.approx((1 - at_the_end + 3 * between - 1) / 4, rel=1e-5)
+    assert result.uncalibrated_error == pytest.approx(expected_calibration_error(np.array(before), right), rel=1e-5)
+    assert result.sure == (1, 1)
+    assert (result.summary()["sure"], result.summary()["sure_and_right"]) == (1, 1)
+    assert evaluate_samples(MODEL, _samples([0], [0]), "unseen").sure is None
 
 
 def test_nothing_to_evaluate_on(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from mirada.learn.head import STRENGTHS, fit_head
+from mirada.learn.head import STRENGTHS, WITHOUT_VALIDATION, cross_entropies, fit_head
 from mirada.tasks import softmax
 
 Part = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -23,38 +25,85 @@ def _features(count: int, classes: int, seed: int, noise: float = 1.5, scale: fl
 NONE: Part = (np.zeros((0, 6), np.float32), np.zeros(0, np.int64))
 
 
+def _reference(
+    features: NDArray[np.float32], ids: NDArray[np.int64], new: NDArray[np.float32], strength: float, **options: Any
+) -> NDArray[np.float64]:
+    """Probabilities by scikit-learn, on features of mean 0 and variance 1.
+
+    Of two classes it has one row of weights, w, where ours are w / 2 and -w / 2: half the penalty.
+    """
+    mean, std = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    is_binary = ids.max() == 1
+    regression = LogisticRegression(C=strength * (2 if is_binary else 1), tol=1e-8, max_iter=5000)
+    regression.fit((features - mean) / std, ids, **options)
+    return np.asarray(regression.predict_proba((new - mean) / std))
+
+
 @pytest.mark.parametrize("classes", [2, 3, 5])
-def test_probabilities_are_those_of_scikit_learn(classes: int) -> None:
+@pytest.mark.parametrize("strength", [WITHOUT_VALIDATION, 1.0])
+def test_probabilities_are_those_of_scikit_learn(classes: int, strength: float) -> None:
     features, ids = _features(60, classes, 0)
-    new, _ = _features(30, classes, 1)
-    head = fit_head(features, ids, *NONE, classes)
-    scale = np.sqrt(np.mean(np.square(features, dtype=np.float64)))
-    reference = LogisticRegression(C=1.0, max_iter=1000).fit(features / scale, ids)
+    features += np.arange(6, dtype=np.float32)  # features of other means, and of other widths
+    features *= np.geomspace(0.1, 10, 6).astype(np.float32)
+    new = features[::2] + np.float32(0.3)
+    part = NONE if strength == WITHOUT_VALIDATION else (features, ids)
+    head = fit_head(features, ids, *part, classes, strengths=(strength,))
+    assert head.chosen == strength
     assert head.weight.shape == (classes, 6)
     assert head.bias.shape == (classes,)
     assert head.weight.dtype == head.bias.dtype == np.float32
-    np.testing.assert_allclose(
-        softmax(new @ head.weight.T + head.bias), reference.predict_proba(new / scale), rtol=0, atol=2e-3
-    )
+    scores = head(new)
+    assert (scores.shape, scores.dtype) == ((30, classes), np.float32)
+    np.testing.assert_allclose(scores, new @ head.weight.T + head.bias, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(softmax(scores), _reference(features, ids, new, strength), rtol=0, atol=2e-3)
 
 
-def test_without_validation_c_is_one() -> None:
+def test_images_may_count_more_and_less() -> None:
+    """Weights are those of scikit-learn's samples; images that count 3 are like 3 images."""
+    features, ids = _features(60, 3, 0)
+    new, _ = _features(30, 3, 1)
+    weights = np.where(ids == 0, 0.25, 1.375).astype(np.float32)  # 1 on average
+    head = fit_head(features, ids, *NONE, 3, weights=weights)
+    expected = _reference(features, ids, new, WITHOUT_VALIDATION, sample_weight=weights)
+    np.testing.assert_allclose(softmax(head(new)), expected, rtol=0, atol=2e-3)
+    alike = fit_head(features, ids, *NONE, 3)
+    assert np.abs(softmax(head(new)) - softmax(alike(new))).max() > 0.1
+    assert np.array_equal(fit_head(features, ids, *NONE, 3, weights=np.ones(60, np.float32)).weight, alike.weight)
+
+
+def test_without_validation_c_is_a_tenth() -> None:
     head = fit_head(*_features(40, 3, 0), *NONE, 3)
-    assert head.chosen == 1.0
-    assert [(t.strength, t.val_loss, t.val_accuracy) for t in head.trials] == [(1.0, None, None)]
+    assert head.chosen == WITHOUT_VALIDATION == 0.1
+    (trial,) = head.trials
+    assert trial.strength == 0.1
+    assert np.isnan([trial.val_loss, trial.val_accuracy]).all()
 
 
 @pytest.mark.parametrize(("noise", "seed"), [(0.1, 0), (1.5, 0), (1.5, 7), (5.0, 3)])
 def test_c_has_the_lowest_validation_loss(noise: float, seed: int) -> None:
+    """Of all strengths, though those beyond the first that is worse were not tried."""
     train, val = _features(60, 3, seed, noise), _features(45, 3, seed + 100, noise)
     head = fit_head(*train, *val, 3)
-    assert tuple(trial.strength for trial in head.trials) == STRENGTHS
+    each = [fit_head(*train, *val, 3, strengths=(strength,)).trials[0] for strength in STRENGTHS]
+    assert head.chosen == min(each, key=lambda trial: trial.val_loss).strength
+
+    tried = [trial.strength for trial in head.trials]
+    first = STRENGTHS.index(tried[0])
+    assert tuple(tried) == STRENGTHS[first : first + len(tried)]
+    assert STRENGTHS[2] in tried
     losses = [trial.val_loss for trial in head.trials]
-    assert None not in losses
-    best = min(head.trials, key=lambda trial: trial.val_loss)  # type: ignore[arg-type, return-value]
-    assert head.chosen == best.strength
-    scores = (val[0] @ head.weight.T + head.bias).astype(np.float64)
+    np.testing.assert_allclose(
+        losses, [trial.val_loss for trial in each[first : first + len(tried)]], rtol=5e-3, atol=1e-4
+    )
+    place = int(np.argmin(losses))
+    assert head.chosen == tried[place]
+    assert losses[: place + 1] == sorted(losses[: place + 1], reverse=True)
+    assert losses[place:] == sorted(losses[place:])
+
+    best = head.trials[place]
+    scores = head(val[0]).astype(np.float64)
     assert best.val_loss == pytest.approx(-log_softmax(scores, axis=1)[np.arange(45), val[1]].mean(), rel=1e-5)
+    assert best.val_loss == pytest.approx(cross_entropies(scores, val[1]).mean())
     assert best.val_accuracy == (scores.argmax(axis=1) == val[1]).mean()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mirada.errors import ArchitectureError, DataError, MiradaError, UsageError
+from mirada.data import read
+from mirada.errors import ArchitectureError, DataError, ImageError, MiradaError, UsageError
 from mirada.image import Preparation
 from mirada.learn import evaluate, train
+from mirada.learn.scores import expected_calibration_error, fit_temperature, share_interval
 from mirada.model import Model, load
+from mirada.tasks import softmax
 
 Snapshot = Callable[[Path], dict[str, tuple[str, int]]]
 
@@ -83,9 +87,14 @@ def test_the_transfer_knows_the_textures(transfer_model: Model, textures: Path) 
     assert transfer_model.class_names == ("checks", "dots", "stripes")
     assert transfer_model.scores["test"]["accuracy"] == 1.0
     assert transfer_model.scores["test"]["images"] == 6  # a fifth of 30
-    assert transfer_model.training["method"] == "logistic regression on the features of the frozen network"
-    chosen = min(transfer_model.training["trials"], key=lambda trial: trial["val_loss"])
-    assert transfer_model.training["inverse_strength"] == chosen["strength"]
+    training = transfer_model.training
+    assert training["method"] == "transfer: the ladder"
+    chosen = min(training["trials"], key=lambda trial: trial["val_loss"])
+    assert training["inverse_strength"] == chosen["strength"]
+    (rung,) = training["rungs"]  # the head alone was asked for
+    assert (rung["stages"], rung["is_kept"], rung["parameters"]) == (0, True, 3 * 1280 + 3)
+    assert rung["val"]["accuracy"] == transfer_model.scores["val"]["accuracy"]
+    assert rung["val"]["images"] == training["images"]["val"]
     assert evaluate(transfer_model, textures).accuracy == 1.0
 
 
@@ -94,6 +103,7 @@ def test_a_transfer_leaves_the_backbone_as_it_was(transfer_model: Model) -> None
 
     kept = [t for name, t in transfer_model.module.state_dict().items() if name.startswith("backbone.")]
     theirs = list(lite0_state().values())[:-2]
+    assert [name for name in transfer_model.state if name.startswith("head.")] == ["head.weight", "head.bias"]
     assert [np.array_equal(a, b) for a, b in zip(kept, theirs, strict=True)] == [True] * len(theirs)
 
 
@@ -115,6 +125,33 @@ def test_it_learns_and_is_saved(divided: Path, listing: Path, tmp_path: Path) ->
     loaded = load(tmp_path / "model")
     assert _weights(loaded) == _weights(model)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"] == model.training
+
+
+def test_probabilities_are_calibrated_on_the_validation_part(divided: Path, listing: Path, tmp_path: Path) -> None:
+    """Learnt to the end, its scores are too modest: a temperature below 1, and a limit for what is sure."""
+    model = _trained(divided, listing, out=tmp_path / "model")
+    samples = [sample for sample in read(divided).samples if sample.part == "val"]
+    logits = np.stack([answer for _, answer in model.answers(samples) if not isinstance(answer, ImageError)])
+    class_ids = np.array([sample.label.class_id for sample in samples if sample.label is not None])
+    assert model.task.temperature < 1
+    assert model.task.temperature == pytest.approx(fit_temperature(logits, class_ids), rel=1e-6)
+    probabilities = softmax(logits / model.task.temperature)
+    error = expected_calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == class_ids)
+    assert model.scores["val"]["calibration_error"] == pytest.approx(error, abs=1e-6)
+    assert model.task.sure_from is None  # eight right answers are too few to promise 95 %
+    assert (model.training["sure_precision"], model.training["sure_share_of_val"]) == (0.95, 0.0)
+    assert load(tmp_path / "model").task == model.task
+
+
+def test_from_where_the_answers_are_sure(digits_model: Model) -> None:
+    """The threshold was chosen on 270 images; the images above it are right as often as was promised."""
+    val, test, sure_from = digits_model.scores["val"], digits_model.scores["test"], digits_model.task.sure_from
+    assert sure_from is not None
+    assert digits_model.training["sure_share_of_val"] == pytest.approx(val["sure"] / val["images"])
+    assert share_interval(val["sure_and_right"], val["sure"])[0] >= 0.95
+    answers = evaluate(digits_model, "digits").answers
+    assert test["sure"] == sum(answer.probability >= sure_from for answer in answers)
+    assert test["sure_and_right"] / test["sure"] > max(0.95, test["accuracy"])
 
 
 def test_the_test_part_never_has_a_say(divided: Path, listing: Path) -> None:
@@ -168,7 +205,7 @@ def test_class_ids_follow_the_sorted_names(divided: Path, listing: Path) -> None
 def test_the_listing_gets_the_number_of_classes(divided: Path, listing: Path) -> None:
     listing.write_text(SMALL.replace("FC: 2", "[1000] FC: 1000"))
     model = _trained(divided, listing, epochs=1)
-    assert model.scores_of(np.zeros((3, 8, 8, 3), np.uint8)).shape == (3, 2)
+    assert model.logits(np.zeros((3, 8, 8, 3), np.uint8)).shape == (3, 2)
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_used(divided: Path, listing: Path, tmp_path: Path) -> None:
@@ -258,8 +295,8 @@ def test_what_progress_is_told(divided: Path, listing: Path) -> None:
         ("reading the validation images", 8, 8),
         ("training", 1, 2),
         ("training", 2, 2),
-        ("evaluating on val", 8, 8),
-        ("evaluating on test", 8, 8),
+        *(("evaluating on val", done, 8) for done in range(1, 9)),
+        *(("evaluating on test", done, 8) for done in range(1, 9)),
     ]
 
 
@@ -270,15 +307,15 @@ def test_what_progress_is_told(divided: Path, listing: Path) -> None:
             "efficientnet-lite0",
             {"epochs": 3},
             UsageError,
-            "--epochs is for training a listing from scratch, such as --from lenet5: efficientnet-lite0 keeps its "
-            "weights, and its new last layer is solved for, not stepped to",
+            "--epochs is for training a listing from scratch, such as --from lenet5: efficientnet-lite0 is "
+            "pretrained, and climbs the ladder by its own recipe",
         ),
         (
             "timm:resnet18",
             {"learning_rate": 0.1},
             UsageError,
-            "--learning-rate is for training a listing from scratch, such as --from lenet5: timm:resnet18 keeps its "
-            "weights, and its new last layer is solved for, not stepped to",
+            "--learning-rate is for training a listing from scratch, such as --from lenet5: timm:resnet18 is "
+            "pretrained, and climbs the ladder by its own recipe",
         ),
         (
             "lenet5",
@@ -293,6 +330,51 @@ def test_what_progress_is_told(divided: Path, listing: Path) -> None:
             {"weights": "w.safetensors"},
             UsageError,
             "--weights is for a pretrained network, such as --from timm:resnet18; its own are built in",
+        ),
+        (
+            "lenet5",
+            {"retrain": "head"},
+            UsageError,
+            "--retrain is for a pretrained network: a listing is trained whole, from scratch",
+        ),
+        (
+            "lenet5",
+            {"minutes": 3},
+            UsageError,
+            "--minutes is for a pretrained network: a listing is trained whole, from scratch",
+        ),
+        (
+            "lenet5",
+            {"until": 0.9},
+            UsageError,
+            "--until is for a pretrained network: a listing is trained whole, from scratch",
+        ),
+        *(
+            (
+                "efficientnet-lite0",
+                {"retrain": retrain},
+                UsageError,
+                f"--retrain must be auto, head, all or a number of stages from 1, got {retrain}",
+            )
+            for retrain in ("tail", 0, -1, 1.5, True)
+        ),
+        *(
+            (
+                "efficientnet-lite0",
+                {"minutes": minutes},
+                UsageError,
+                f"--minutes must be a number above 0, got {minutes}",
+            )
+            for minutes in (0, -1.0, math.inf, math.nan)
+        ),
+        *(
+            (
+                "efficientnet-lite0",
+                {"until": until},
+                UsageError,
+                f"--until must be an accuracy above 0 and up to 1, such as 0.9, got {until}",
+            )
+            for until in (0, -0.5, 1.01, 90, math.nan)
         ),
         ("lenet5", {"epochs": 0}, UsageError, "epochs must be at least 1, got 0"),
         ("lenet5", {"batch_size": 0}, UsageError, "batch size must be at least 1, got 0"),
@@ -390,8 +472,14 @@ def test_two_pictures_a_class_leave_nothing_for_validation(network: str, tmp_pat
         assert [epoch["val_loss"] for epoch in model.training["history"]] == [None] * 3
     else:
         model = train(tmp_path / "few")
-        assert model.training["inverse_strength"] == 1.0
-        assert [trial["val_loss"] for trial in model.training["trials"]] == [None]
+        assert model.training["inverse_strength"] == 0.1
+        assert model.training["trials"] == []
+        assert [(rung["stages"], rung["val"]) for rung in model.training["rungs"]] == [(0, None)]
+        assert (
+            "Without validation images nothing tells whether more layers help: only the head was trained."
+            in model.training["notes"]
+        )
+    assert (model.task.temperature, model.task.sure_from) == (1.0, None)  # nothing to calibrate with
     assert model.training["images"] == {"train": 2, "val": 0, "test": 2}
     assert model.scores.keys() == {"test"}
 
@@ -415,17 +503,18 @@ def test_nothing_is_written_into_the_data(divided: Path, listing: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("part", "image"), [("val", 1), ("test", 5)])
 def test_an_interrupted_evaluation_keeps_what_was_learnt(
-    divided: Path, listing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    part: str, image: int, divided: Path, listing: Path, tmp_path: Path
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def progress(stage: str, done: int, total: int | None, note: str = "") -> None:
+        if (stage, done) == (f"evaluating on {part}", image):
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("mirada.learn.training.evaluate_samples", interrupted)
-    model = train(divided, listing, epochs=1, out=tmp_path / "model")
+    model = train(divided, listing, epochs=1, out=tmp_path / "model", progress=progress)
     assert model.scores == {}
     assert model.training["notes"][-1] == "Evaluation was stopped: there is no score on test."
-    assert (tmp_path / "model" / "model.json").is_file()
+    assert _weights(load(tmp_path / "model")) == _weights(model) == _weights(train(divided, listing, epochs=1))
 
 
 def test_a_model_no_better_than_one_answer_is_said(divided: Path, listing: Path) -> None:

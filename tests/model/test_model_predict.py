@@ -3,33 +3,33 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from torch import Tensor, nn
 
 from mirada.annotations import Label
 from mirada.arch import parse
+from mirada.backbone import Backbone
+from mirada.backbone.network import BackboneClassifier, build_backbone
 from mirada.data import Sample, Skipped, images_in
-from mirada.engine import BATCH_SIZES
+from mirada.engine.program import body_program
+from mirada.engine.torch_engine import BATCH_SIZES
 from mirada.errors import DataError, ModelError, UsageError
 from mirada.image import Preparation, decode
 from mirada.model import Model, Prediction, predict
+from mirada.model.module import arrays_of
 from mirada.tasks import Classify, softmax
 
 NETWORK = parse("[4x4x3] INPUT\nFC: 3 neurons")
-
-
-class _Means(nn.Module):
-    """The scores are the means of red, green and blue, times ten."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return 10 * x.mean(dim=(2, 3))  # (N, 3)
-
-
-MODEL = Model(NETWORK, _Means(), Preparation((4, 4), "stretch"), Classify(("blue", "green", "red")))
+MEANS = {  # the scores are the means of red, green and blue, times ten
+    "FC1.weight": np.repeat(np.eye(3, dtype=np.float32), 16, axis=1) * np.float32(10 / 16),  # (3, 3 * 4 * 4)
+    "FC1.bias": np.zeros(3, np.float32),
+}
+MODEL = Model(NETWORK, dict(MEANS), Preparation((4, 4), "stretch"), Classify(("blue", "green", "red")))
 COLOURS = {"blue": (255, 0, 0), "green": (0, 255, 0), "red": (0, 0, 255)}  # by the order of the scores
 
 
@@ -70,6 +70,33 @@ def test_the_probabilities(folder: Path) -> None:
     assert answer.label == answer.labels[0]
 
 
+def test_the_probabilities_are_those_of_the_calibrated_task(folder: Path) -> None:
+    tempered = replace(MODEL, task=replace(MODEL.task, temperature=4.0))
+    (answer,) = tempered.predict(folder / "a.png")
+    assert answer.label is not None
+    assert answer.label.probability == pytest.approx(softmax(np.array([0.0, 2.5, 0.0]))[1], rel=1e-5)
+
+
+def test_an_answer_below_the_threshold_is_not_sure(folder: Path) -> None:
+    (answer,) = MODEL.predict(folder / "a.png")
+    assert answer.label is not None
+    probability = answer.label.probability
+    assert probability is not None
+    for sure_from, is_sure in ((None, True), (probability, True), (np.nextafter(probability, 1.0), False)):
+        (answer,) = replace(MODEL, task=replace(MODEL.task, sure_from=sure_from)).predict(folder / "a.png")
+        assert (answer.is_sure, answer.json()["sure"]) == (is_sure, is_sure)
+        assert answer.label.name == "green"
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_the_class_scores_of_pixels(count: int) -> None:
+    pixels = np.random.default_rng(count).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    scores = MODEL.logits(pixels)
+    assert (scores.shape, scores.dtype) == ((count, 3), np.float32)
+    expected = 10 * MODEL.preparation.normalise(pixels).mean(axis=(2, 3), dtype=np.float64)
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(("top", "count"), [(1, 1), (3, 3), (5, 3)])
 def test_how_many_classes_are_named(top: int, count: int, folder: Path) -> None:
     assert [len(answer.labels) for answer in MODEL.predict(folder / "b.png", top=top)] == [count]
@@ -93,6 +120,7 @@ def test_as_plain_values(folder: Path) -> None:
     assert good.json() == {
         "path": "in/a.png",
         "predictions": [{"label": "green", "probability": good.labels[0].probability}],
+        "sure": True,
     }
     assert bad.json() == {"path": "in/d.jpg", "error": bad.error}
     assert Prediction("x", skipped="why").json() == {"path": "x", "skipped": "why"}
@@ -171,10 +199,26 @@ def test_a_prediction_is_what_the_preparation_and_the_network_give(digits_model:
     Image.fromarray(level).save(folder / "grey.png")
     (answer,) = digits_model.predict(folder / "grey.png", top=10)
     pixels = digits_model.preparation.pixels(level)[None]
-    expected = softmax(digits_model.scores_of(pixels))[0]
+    expected = softmax(digits_model.logits(pixels) / digits_model.task.temperature)[0]
     assert [label.probability for label in answer.labels] == sorted(expected.tolist(), reverse=True)
     assert answer.label is not None
     assert answer.label.class_id == expected.argmax()
+
+
+def test_a_backbone_sees_pixels_as_the_models_own_preparation_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another size, mean and deviation than those of the network's makers (160 x 160, ImageNet's)."""
+    monkeypatch.setattr("mirada.engine.openvino_engine.is_installed", lambda: False)
+    torch.manual_seed(0)
+    network = Backbone("timm:test_resnet", "test_resnet")
+    backbone, features = build_backbone(network)
+    preparation = Preparation((64, 48), "stretch", mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
+    state = arrays_of(BackboneClassifier(backbone, features, 3))
+    model = Model(network, state, preparation, Classify(("a", "b", "c")))
+    pixels = np.random.default_rng(5).integers(0, 256, (10, 48, 64, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = model.module(torch.from_numpy(preparation.normalise(pixels))).numpy()
+    np.testing.assert_allclose(model.logits(pixels), expected, rtol=1e-4, atol=1e-4)
+    assert model.engine.program.key != body_program(model.body).key
 
 
 def test_a_picture_turned_by_exif_gets_the_answer_of_the_upright_one(digits_model: Model, folder: Path) -> None:

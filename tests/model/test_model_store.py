@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.torch
+import safetensors.numpy
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from mirada.arch import parse
 from mirada.arch.build import build
@@ -26,19 +27,21 @@ from mirada.data import read, split
 from mirada.errors import MiradaError, ModelError, UsageError
 from mirada.image import Preparation
 from mirada.model import Model, load
+from mirada.model.module import arrays_of
+from mirada.model.store import is_unfinished, save, write_beside
 from mirada.tasks import Classify, softmax
 from mirada.version import __version__
 
 LISTING = "name: Tiny\n[6x6x1] INPUT\n[4x4x2] CONV1: 2 3x3 filters\n[3] FC2: 3 neurons\n"
 PREPARATION = Preparation((6, 6), "stretch", channels=1, mean=(0.25,), std=(0.5,))
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 1), dtype=np.uint8)
-FILES = {"model.json", "weights.safetensors", "split.json", "README.md"}
+FILES = {"model.json", "weights.safetensors", "split.json", "README.md", "report.html"}
 
 
 def _tiny(**changes: Any) -> Model:
     torch.manual_seed(1)
     network = parse(LISTING)
-    return replace(Model(network, build(network), PREPARATION, Classify(("a", "b", "c"))), **changes)
+    return replace(Model(network, arrays_of(build(network)), PREPARATION, Classify(("a", "b", "c"))), **changes)
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def _message(path: Path) -> str:
 def test_a_saved_model_gives_the_same_scores_to_the_bit(digits_model: Model, saved: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (40, 32, 32, 1), dtype=np.uint8)
     loaded = load(saved)
-    assert np.array_equal(loaded.scores_of(pixels), digits_model.scores_of(pixels))
+    assert np.array_equal(loaded.logits(pixels), digits_model.logits(pixels))
     assert loaded.network == digits_model.network
     assert loaded.preparation == digits_model.preparation
     assert loaded.task == digits_model.task
@@ -84,10 +87,10 @@ def test_the_same_after_moving_and_in_a_new_process(tmp_path: Path) -> None:
     shutil.move(tmp_path / "here", tmp_path / "elsewhere" / "there")
     code = (
         "import sys, numpy as np; from mirada.model import load; "
-        "sys.stdout.write(load('elsewhere/there').scores_of(np.load('pixels.npy')).tobytes().hex())"
+        "sys.stdout.write(load('elsewhere/there').logits(np.load('pixels.npy')).tobytes().hex())"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert bytes.fromhex(run.stdout) == model.scores_of(PIXELS).tobytes()
+    assert bytes.fromhex(run.stdout) == model.logits(PIXELS).tobytes()
 
 
 def test_a_transfer_model_comes_back(transfer_model: Model, tmp_path: Path, textures: Path) -> None:
@@ -120,14 +123,24 @@ def test_every_file_is_json_safetensors_or_text(saved: Path) -> None:
 
 def test_what_model_json_says(saved: Path, digits_model: Model) -> None:
     content = json.loads((saved / "model.json").read_text())
-    assert (content["format"], content["format_version"], content["mirada"]) == ("mirada model", 1, __version__)
+    assert (content["format"], content["format_version"], content["mirada"]) == ("mirada model", 2, __version__)
     assert content["task"] == "classify"
     assert content["class_names"] == [str(digit) for digit in range(10)]
+    assert content["temperature"] == digits_model.task.temperature != 1
+    assert content["sure_from"] == digits_model.task.sure_from
     assert content["preparation"] == digits_model.preparation.to_json()
     assert parse(content["network"]["listing"]) == digits_model.network
     assert content["files"] == {
         name: hashlib.sha256((saved / name).read_bytes()).hexdigest() for name in ("weights.safetensors", "split.json")
     }
+
+
+def test_the_running_statistics_of_batch_norm_are_no_parameters(tmp_path: Path) -> None:
+    network = parse("[6x6x1] INPUT\nCONV: 2 3x3 filters, batch norm\nBATCH NORM\nFC: 3 neurons")
+    state = arrays_of(build(network))
+    assert sum(array.size for array in state.values()) > network.parameters
+    model = replace(_tiny(), network=network, state=state)
+    assert np.array_equal(load(model.save(tmp_path / "model").path or "").logits(PIXELS), model.logits(PIXELS))
 
 
 def test_two_saves_are_the_same_to_the_byte(tmp_path: Path) -> None:
@@ -185,12 +198,17 @@ def test_the_card_may_be_edited_or_removed(saved: Path) -> None:
         ("[]", "MODEL/model.json is not the description of a mirada model"),
         ('{"format": "another"}', "MODEL/model.json is not the description of a mirada model"),
         (
-            '{"format": "mirada model", "format_version": 2, "mirada": "9.1"}',
-            "MODEL/model.json has the format version 2, this mirada reads 1: it was written by mirada 9.1; install "
+            '{"format": "mirada model", "format_version": 3, "mirada": "9.1"}',
+            "MODEL/model.json has the format version 3, this mirada reads 2: it was written by mirada 9.1; install "
             "that version, or train anew",
         ),
         (
-            '{"format": "mirada model", "format_version": 1}',
+            '{"format": "mirada model", "format_version": 1, "mirada": "0.1.0"}',
+            "MODEL/model.json has the format version 1, this mirada reads 2: it was written by mirada 0.1.0; install "
+            "that version, or train anew",
+        ),
+        (
+            '{"format": "mirada model", "format_version": 2}',
             "the model MODEL was altered: model.json has not the digest that it gives for itself",
         ),
     ],
@@ -205,7 +223,7 @@ def test_a_model_json_that_is_no_text(saved: Path) -> None:
     assert _message(saved).startswith("MODEL/model.json cannot be read as JSON: 'utf-8' codec can't decode")
 
 
-@pytest.mark.parametrize("key", ["class_names", "preparation", "scores", "training", "files", "mirada"])
+@pytest.mark.parametrize("key", ["class_names", "preparation", "temperature", "scores", "training", "files", "mirada"])
 def test_every_altered_value_is_noticed(key: str, saved: Path) -> None:
     content = json.loads((saved / "model.json").read_text())
     content[key] = None
@@ -224,7 +242,7 @@ def test_every_altered_value_is_noticed(key: str, saved: Path) -> None:
                 c.update(network={"kind": "backbone", "name": "timm:no_such"}),
                 c["preparation"].update(channels=3, mean=[0, 0, 0], std=[1, 1, 1]),
             ),
-            "MODEL/model.json cannot be understood: timm has no network called 'no_such'",
+            "MODEL/weights.safetensors does not fit the network of model.json: its head is not of 10 classes",
         ),
         (
             lambda c: c.update(network={"kind": "backbone", "name": "lenet5"}),
@@ -264,10 +282,21 @@ def test_every_altered_value_is_noticed(key: str, saved: Path) -> None:
         ),
         (
             lambda c: c.update(network={"kind": "listing", "listing": "[32x32x1] INPUT\nFC: 10 neurons"}),
-            "MODEL/weights.safetensors does not fit the network of model.json: Error(s) in loading state_dict",
+            "MODEL/weights.safetensors does not fit the network of model.json: it holds 61,706 parameters, the network "
+            "has 10,250",
         ),
         (lambda c: c.pop("network"), "MODEL/model.json cannot be understood: 'network' is missing"),
         (lambda c: c["preparation"].pop("mean"), "MODEL/model.json cannot be understood: preparation: mean missing"),
+        (lambda c: c.pop("temperature"), "MODEL/model.json cannot be understood: 'temperature' is missing"),
+        (lambda c: c.update(temperature=0), "MODEL/model.json cannot be understood: temperature is no number above 0"),
+        (
+            lambda c: c.update(temperature=float("inf")),
+            "MODEL/model.json cannot be understood: temperature is no number above 0",
+        ),
+        (
+            lambda c: c.update(sure_from=1.01),
+            "MODEL/model.json cannot be understood: sure_from is neither null nor a probability",
+        ),
         (lambda c: c.update(class_names=7), "MODEL/model.json cannot be understood: class_names is no list of texts"),
     ],
 )
@@ -276,6 +305,46 @@ def test_a_model_json_that_cannot_be_understood(
 ) -> None:
     _rewritten(saved, change)
     assert _message(saved).startswith(message)
+
+
+def test_weights_of_another_network_of_the_same_size(tmp_path: Path) -> None:
+    model = _tiny()
+    other = {name.replace("CONV1", "CONV9"): array for name, array in model.state.items()}
+    replace(model, state=other).save(tmp_path / "model")
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "model").logits(PIXELS)
+    assert str(caught.value).startswith("the weights do not fit the network Tiny: Error(s) in loading state_dict")
+    assert 'Missing key(s) in state_dict: "CONV1.weight", "CONV1.bias"' in str(caught.value)
+
+
+def test_a_backbone_that_timm_has_not(tmp_path: Path) -> None:
+    """A model is loaded without torch and timm: what they do not know shows when it is asked."""
+    state = {"head.weight": np.zeros((3, 4), np.float32), "head.bias": np.zeros(3, np.float32)}
+    preparation = Preparation((6, 6), "stretch", mean=(0.5,) * 3, std=(0.5,) * 3)
+    network = Backbone("timm:resnet188", "resnet188")
+    Model(network, state, preparation, Classify(("a", "b", "c"))).save(tmp_path / "model")
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path / "model").logits(np.zeros((1, 6, 6, 3), np.uint8))
+    assert str(caught.value) == "timm has no network called 'resnet188'\n  did you mean timm:resnet18?"
+
+
+@pytest.mark.parametrize("shapes", [((2, 4), (3,)), ((3, 4), (2,)), ((3,), (3,)), None])
+def test_a_head_of_other_classes(shapes: tuple[tuple[int, ...], tuple[int, ...]] | None, tmp_path: Path) -> None:
+    state = {"backbone.x": np.zeros(1, np.float32)}
+    if shapes is not None:
+        state |= {"head.weight": np.zeros(shapes[0], np.float32), "head.bias": np.zeros(shapes[1], np.float32)}
+    preparation = Preparation((6, 6), "stretch", mean=(0.5,) * 3, std=(0.5,) * 3)
+    network = Backbone("efficientnet-lite0", "tf_efficientnet_lite0")
+    Model(network, state, preparation, Classify(("a", "b", "c"))).save(tmp_path / "model")
+    assert _message(tmp_path / "model") == (
+        "MODEL/weights.safetensors does not fit the network of model.json: its head is not of 3 classes"
+    )
+
+
+@pytest.mark.parametrize(("temperature", "sure_from"), [(1.0, None), (0.25, 0.0), (3.5, 0.875), (1 / 3, 1.0)])
+def test_the_calibration_comes_back(temperature: float, sure_from: float | None, tmp_path: Path) -> None:
+    task = Classify(("a", "b", "c"), temperature, sure_from)
+    assert load(_tiny(task=task).save(tmp_path / "model").path or "").task == task
 
 
 def test_weights_that_are_a_pickle_are_refused_even_with_the_right_hash(saved: Path) -> None:
@@ -340,16 +409,68 @@ def test_a_parent_that_cannot_hold_it(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_save_that_fails_leaves_nothing_behind(
     error: BaseException, raised: type[BaseException], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(state: dict[str, torch.Tensor], path: Path) -> None:
+    def half(state: dict[str, NDArray[np.generic]], path: Path) -> None:
         save_file(state, path)
         raise error
 
-    monkeypatch.setattr(safetensors.torch, "save_file", half)
+    monkeypatch.setattr(safetensors.numpy, "save_file", half)
     path = tmp_path / "model"
     with pytest.raises(raised) as caught:
         _tiny().save(path)
     assert str(caught.value) == message.format(path)
     assert list(tmp_path.iterdir()) == []
+
+
+UNFINISHED = {"climbing": {}, "notes": [], "seed": 1}
+
+
+def test_what_is_unfinished(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    for path in (saved, tmp_path / "file", tmp_path / "folder", tmp_path / "no", tmp_path / ("x" * 300), Path()):
+        assert not is_unfinished(path)
+    assert is_unfinished(_tiny(training=UNFINISHED).save(tmp_path / "begun").path or Path())
+
+
+@pytest.mark.parametrize("name", ["model", "x" * 250, "x" * 255])
+def test_an_unfinished_model_is_replaced_whole(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    save(_tiny(training=UNFINISHED), path, over=is_unfinished(path))
+    (path / "mine.txt").write_text("mine")
+    save(_tiny(training={"seed": 2}), path, over=is_unfinished(path))
+    write_beside(path, "report.html", "<!doctype html>")
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert {each.name for each in path.iterdir()} == FILES - {"split.json"} | {"mine.txt"}
+    assert (path / "mine.txt").read_text() == "mine"
+    assert (path / "report.html").read_text() == "<!doctype html>"
+    assert load(path).training == {"seed": 2}
+    assert not is_unfinished(path)
+    with pytest.raises(UsageError, match="exists already: nothing is overwritten"):
+        save(_tiny(), path, over=is_unfinished(path))
+
+
+@pytest.mark.parametrize("name", ["model", "x" * 255])
+def test_killed_in_the_instant_of_replacing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unfinished model was moved away, and the new one not yet moved there: the unfinished one comes back."""
+    path = tmp_path / name
+    save(_tiny(training=UNFINISHED), path)
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.suffix == ".part":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save(_tiny(training={}), path, over=True)
+    assert not path.exists()
+    assert is_unfinished(path)
+    assert load(path).training == UNFINISHED
+    save(_tiny(training={}), path, over=True)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert load(path).training == {}
 
 
 def test_a_name_that_is_too_long(tmp_path: Path) -> None:
@@ -384,7 +505,5 @@ def test_errors_of_the_store_have_one_root() -> None:
 
 def test_scores_become_probabilities() -> None:
     model = _tiny()
-    for row, labels in zip(
-        softmax(model.scores_of(PIXELS)), model.task.annotations(model.scores_of(PIXELS), 3), strict=True
-    ):
+    for row, labels in zip(softmax(model.logits(PIXELS)), model.task.annotations(model.logits(PIXELS), 3), strict=True):
         assert [label.probability for label in labels] == sorted(row.tolist(), reverse=True)

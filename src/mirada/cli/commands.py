@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirada.cli.progress import progress_bar
-from mirada.cli.write import evaluation_lines, notes, prediction_line, trained_lines, warn
+from mirada.cli.write import engine_lines, evaluation_lines, notes, prediction_line, trained_lines, warn
 from mirada.errors import UsageError
 from mirada.version import __version__
 
 if TYPE_CHECKING:
     from mirada.data import Part
-    from mirada.model import Model, Prediction
+    from mirada.model import Prediction
 
 __all__ = ["app"]
 
@@ -102,6 +102,16 @@ def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown:
     help="The new directory of the model. Default: NAME-model.",
 )
 @click.option(
+    "--retrain",
+    metavar="auto|head|N|all",
+    default="auto",
+    show_default=True,
+    help="How much of a pretrained network to train: as much as pays on the validation images, the last layer only, "
+    "the last N stages, or everything.",
+)
+@click.option("--minutes", metavar="M", type=float, help="The most that everything may take; the best so far is kept.")
+@click.option("--until", metavar="ACCURACY", type=float, help="Stop at this validation accuracy, such as 0.9.")
+@click.option(
     "--seed",
     metavar="N",
     type=click.IntRange(0, 2**32 - 1),
@@ -135,6 +145,9 @@ def train(
     data: str,
     network: str,
     out: Path | None,
+    retrain: str,
+    minutes: float | None,
+    until: float | None,
     seed: int,
     epochs: int | None,
     batch_size: int | None,
@@ -146,12 +159,16 @@ def train(
     from mirada.learn import train
     from mirada.learn.training import check_place
 
-    check_place(out or _free_name(data), Path(data))
+    out = out or _place_for(data)
+    check_place(out, Path(data))
     with progress_bar() as progress:
         model = train(
             data,
             network,
             out=out,
+            retrain=_stages(retrain),
+            minutes=minutes,
+            until=until,
             seed=seed,
             epochs=epochs,
             batch_size=batch_size,
@@ -159,7 +176,6 @@ def train(
             weights=weights,
             progress=progress,
         )
-    model = model if out else _saved(model, data)
     notes(model.training["notes"])
     for failure in model.training["unreadable"]:
         warn(f"not used: {failure['path']}: {failure['error']}")
@@ -200,7 +216,7 @@ def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_cs
     """Say what images show: one prediction each, in their order. Exit status 1 where an image could not be read.
 
     With --json each line has `path` and one of `predictions`, `error` (could not be read) and `skipped` (a file in a
-    folder that is no image).
+    folder that is no image); with `predictions` comes `sure`, whether the first is probable enough to be trusted.
     """
     from mirada.model import predict
 
@@ -230,6 +246,31 @@ def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_cs
         raise click.exceptions.Exit(1)
 
 
+@app.command()
+@click.argument(
+    "network", metavar="[NETWORK]", required=False, help="A pretrained network, or the directory of a model."
+)
+@_as_json
+def engines(network: str | None, as_json: bool) -> None:
+    """How networks are run on this machine: what was tried, what passed its self-test, what was chosen.
+
+    With NETWORK it is tried now where it was not yet; without, everything that is kept is shown.
+    """
+    from dataclasses import asdict
+
+    from mirada.model import engines
+
+    choices = engines(network)
+    if as_json:
+        print(json.dumps([asdict(choice) for choice in choices], indent=2, ensure_ascii=False))
+    elif choices:
+        print("\n\n".join("\n".join(engine_lines(choice)) for choice in choices))
+    else:
+        print(
+            "Nothing has been tried yet: train or predict, or name a network, such as mirada engines efficientnet-lite0"
+        )
+
+
 def _csv_rows(prediction: Prediction) -> list[list[Any]]:
     if prediction.label is None:
         return [[prediction.path, "", "", "", prediction.error or f"skipped: {prediction.skipped}"]]
@@ -239,22 +280,18 @@ def _csv_rows(prediction: Prediction) -> list[list[Any]]:
     ]
 
 
-def _saved(model: Model, data: str) -> Model:
-    """Save under the first name that is free now: another run may have taken the one that was free at the start."""
-    while True:
-        path = _free_name(data)
-        try:
-            return model.save(path)
-        except UsageError:
-            if not path.exists():  # it is something else that keeps it from being written
-                raise
+def _stages(text: str) -> Any:
+    """What --retrain says: a word, or a number."""
+    return int(text) if text.isdecimal() else text
 
 
-def _free_name(data: str) -> Path:
-    """NAME-model in the current folder, with a number where that exists."""
+def _place_for(data: str) -> Path:
+    """NAME-model in the current folder, with a number where something exists that no interrupted run left there."""
+    from mirada.model.store import is_unfinished
+
     source = Path(data).resolve()
     name = f"{source.stem if source.is_file() else source.name}-model"
     path, number = Path(name), 2
-    while path.exists() or path.is_symlink():
+    while (path.exists() or path.is_symlink()) and not is_unfinished(path):
         path, number = Path(f"{name}-{number}"), number + 1
     return path

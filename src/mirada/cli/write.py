@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mirada.engine import Choice
     from mirada.learn import Evaluation
     from mirada.model import Model, Prediction
 
-__all__ = ["evaluation_lines", "notes", "prediction_line", "trained_lines", "warn"]
+__all__ = ["engine_lines", "evaluation_lines", "notes", "prediction_line", "trained_lines", "warn"]
 
 
 def warn(text: str) -> None:
@@ -31,7 +32,7 @@ def trained_lines(model: Model) -> list[str]:
     training, images = model.training, model.training["images"]
     network = model.network
     how = (
-        f"{network.name}, pretrained: its last layer trained anew"
+        f"{network.name}, pretrained"
         if isinstance(network, Backbone)
         else f"{network.name or 'the listing'} from scratch: {network.parameters:,} parameters, "
         f"{training['epochs_done']} {'epoch' if training['epochs_done'] == 1 else 'epochs'}"
@@ -40,12 +41,69 @@ def trained_lines(model: Model) -> list[str]:
         f"data      {training['data']['name']} ({training['data']['kind']}): {len(model.class_names)} classes; "
         f"{images['train']:,} images to train, {images['val']:,} to validate, {images['test']:,} to test",
         f"network   {how}, in {training['seconds']:.1f} s",
+        *rung_lines(training.get("rungs", ())),
         *(_score_line(part, model.scores[part]) for part in ("val", "test") if part in model.scores),
+        *_confidence_lines(model),
     ]
     if "test" not in model.scores:
         lines.append("test      there is no test part: how good the model is on new images is not known")
     if model.path is not None:
         lines += [f"saved     {model.path}", f"try it    mirada predict {model.path} IMAGE..."]
+    return lines
+
+
+def rung_lines(rungs: Sequence[dict[str, Any]]) -> list[str]:
+    """The ladder as a table: what was retrained, what it cost, what it brought on the validation images."""
+    if not rungs:
+        return []
+    rows = [("retrained", "parameters", "seconds", "val accuracy", "95 % interval", "better by chance")]
+    for rung in rungs:
+        val, p_value = rung["val"], rung["p_value"]
+        name = "head" if not rung["stages"] else f"from {rung['name']}"
+        low, high = val["accuracy_interval"] if val else (0.0, 1.0)
+        rows.append(
+            (
+                f"{name}{'' if rung['is_kept'] else ' (not kept)'}",
+                f"{rung['parameters']:,}",
+                f"{rung['seconds']:.1f}",
+                f"{val['accuracy']:.1%}" if val else "-",
+                f"{low:.1%} to {high:.1%}" if val else "-",
+                "" if p_value is None else f"p = {p_value:.2g}",
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "",
+        *(
+            "  ".join(
+                (row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)))
+            ).rstrip()
+            for row in rows
+        ),
+        "",
+    ]
+
+
+def _cells(row: Sequence[str], widths: Sequence[int]) -> str:
+    sides = "<" + ">" * (len(row) - 1)
+    return "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, sides, widths, strict=True)).rstrip()
+
+
+def _confidence_lines(model: Model) -> list[str]:
+    """How far the probabilities can be trusted, and from where the model is sure."""
+    score = model.scores.get("test") or model.scores.get("val")
+    if score is None:
+        return []
+    lines = [
+        f"trust     probabilities are off by {score['calibration_error']:.1%} on average "
+        f"({score['calibration_error_uncalibrated']:.1%} before calibration)"
+    ]
+    if score.get("sure"):
+        share, right = score["sure"] / score["images"], score["sure_and_right"] / score["sure"]
+        lines.append(
+            f"sure      {share:.0%} of the answers have a probability of {model.task.sure_from:.0%} or more; "
+            f"{right:.1%} of these are right"
+        )
     return lines
 
 
@@ -84,7 +142,29 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     return lines
 
 
+def engine_lines(choice: Choice) -> list[str]:
+    """A network, what was tried to run it, and what came of that."""
+    where = choice.where
+    rows = [("tried", "images/s", "mean deviation", "largest", "result")]
+    for trial in choice.trials:
+        result = f"refused: {trial.refusal}" if trial.refusal else "passed"
+        rows.append(
+            (
+                trial.name,
+                "-" if trial.images_per_second is None else f"{trial.images_per_second:,.0f}",
+                "-" if trial.mean_deviation is None else f"{trial.mean_deviation:.2%}",
+                "-" if trial.max_deviation is None else f"{trial.max_deviation:.2%}",
+                f"{result}, chosen" if trial.name == choice.chosen else result,
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    return [
+        f"{choice.name} on {where['processors']} processors, {where['processor']} ({where['abilities']})",
+        *(f"  {_cells(row[:4], widths)}  {row[4]}" for row in rows),
+    ]
+
+
 def prediction_line(prediction: Prediction) -> str:
     """The path and the most probable classes with their probabilities."""
-    answers = (f"{label.name} {label.probability or 0.0:.1%}" for label in prediction.labels)
-    return f"{prediction.path}  {', '.join(answers)}"
+    answers = ", ".join(f"{label.name} {label.probability or 0.0:.1%}" for label in prediction.labels)
+    return f"{prediction.path}  {'' if prediction.is_sure else 'not sure: '}{answers}"

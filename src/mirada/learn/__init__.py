@@ -1,6 +1,6 @@
-"""How a model is made and judged: the training loop, the new last layer, and the evaluation."""
+"""How a model is made and judged: the ladder of transfer, the training loop, the scores."""
 
-from mirada.learn.evaluation import Evaluation, accuracy_interval, evaluate
+from mirada.learn.evaluation import Evaluation, evaluate
 from mirada.learn.training import train
 
-__all__ = ["Evaluation", "accuracy_interval", "evaluate", "train"]
+__all__ = ["Evaluation", "evaluate", "train"]

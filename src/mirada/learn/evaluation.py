@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.data import PARTS, Dataset, Part, Sample, prepared_batches, read
+from mirada.data import PARTS, Dataset, Part, Sample, read
 from mirada.data.manifest import content_hashes
 from mirada.data.samples import some
-from mirada.engine import BATCH_SIZES
 from mirada.errors import DataError, ImageError, UsageError
+from mirada.learn.scores import (
+    balanced_accuracy,
+    balanced_accuracy_interval,
+    confusion_matrix,
+    expected_calibration_error,
+    share_interval,
+)
 from mirada.model import Model, load
 from mirada.progress import Progress, silent
+from mirada.tasks import softmax
 
-__all__ = ["Answer", "ClassScore", "Evaluation", "accuracy_interval", "evaluate", "evaluate_samples"]
-
-
-def accuracy_interval(right: int, images: int, level: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a share (Clopper and Pearson 1934): it holds the truth at least `level` of the time.
-
-    >>> [round(x, 4) for x in accuracy_interval(98, 100)]
-    [0.9296, 0.9976]
-    """
-    from scipy.stats import beta
-
-    rest = (1 - level) / 2
-    low = float(beta.ppf(rest, right, images - right + 1)) if right > 0 else 0.0
-    high = float(beta.ppf(1 - rest, right + 1, images - right)) if right < images else 1.0
-    return low, high
+__all__ = ["Answer", "ClassScore", "Evaluation", "evaluate", "evaluate_samples", "evaluation_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +36,20 @@ class Answer:
         path: the key of the sample.
         truth: its class.
         label: the class the model gives.
-        probability: of that class.
+        probability: of that class, calibrated.
+        uncalibrated: of that class, before temperature scaling.
     """
 
     path: str
     truth: str
     label: str
     probability: float
+    uncalibrated: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the model is right."""
+        return self.truth == self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,15 @@ class ClassScore:
         images: of this class.
         precision: share of the images called so that are so; None where none was called so.
         recall: share of the images of this class that were called so; None where there are none.
+        precision_interval, recall_interval: 95 %, see `mirada.learn.scores.share_interval`.
     """
 
     name: str
     images: int
     precision: float | None
     recall: float | None
+    precision_interval: tuple[float, float]
+    recall_interval: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,7 @@ class Evaluation:
         class_names: the model's.
         answers: in the order of the samples.
         confusion: (K, K) int64: rows are true classes, columns the answers.
+        sure_from: the probability from which the model counts as sure, or None.
         failures: images that could not be read.
         notes: plain sentences about what was left out.
     """
@@ -85,6 +89,7 @@ class Evaluation:
     class_names: tuple[str, ...]
     answers: tuple[Answer, ...]
     confusion: NDArray[np.int64]
+    sure_from: float | None = None
     failures: tuple[ImageError, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -105,8 +110,8 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy; see `accuracy_interval`."""
-        return accuracy_interval(self.right, self.images)
+        """The 95 % interval of the accuracy; see `mirada.learn.scores.share_interval`."""
+        return share_interval(self.right, self.images)
 
     @property
     def commonest_share(self) -> float:
@@ -116,8 +121,35 @@ class Evaluation:
     @property
     def balanced_accuracy(self) -> float:
         """The mean recall of the classes that have images: each class counts alike."""
-        recalls = [score.recall for score in self.classes if score.recall is not None]
-        return float(np.mean(recalls))
+        return balanced_accuracy(self.confusion)
+
+    @property
+    def balanced_interval(self) -> tuple[float, float]:
+        """Its 95 % interval; see `mirada.learn.scores.balanced_accuracy_interval`."""
+        return balanced_accuracy_interval(self.confusion)
+
+    @property
+    def calibration_error(self) -> float:
+        """How far the probabilities are from the share of right answers; see `expected_calibration_error`."""
+        return expected_calibration_error(np.array([a.probability for a in self.answers]), self.is_right)
+
+    @property
+    def uncalibrated_error(self) -> float:
+        """The same before temperature scaling."""
+        return expected_calibration_error(np.array([a.uncalibrated for a in self.answers]), self.is_right)
+
+    @property
+    def is_right(self) -> NDArray[np.bool_]:
+        """(N,) whether each answer is right."""
+        return np.array([answer.is_right for answer in self.answers])
+
+    @property
+    def sure(self) -> tuple[int, int] | None:
+        """How many answers are sure, and how many of these right; None where the model knows no such limit."""
+        if self.sure_from is None:
+            return None
+        sure = [answer for answer in self.answers if answer.probability >= self.sure_from]
+        return len(sure), sum(answer.is_right for answer in sure)
 
     @property
     def classes(self) -> list[ClassScore]:
@@ -130,6 +162,8 @@ class Evaluation:
                 int(true[k]),
                 float(hits[k] / called[k]) if called[k] else None,
                 float(hits[k] / true[k]) if true[k] else None,
+                share_interval(int(hits[k]), int(called[k])),
+                share_interval(int(hits[k]), int(true[k])),
             )
             for k, name in enumerate(self.class_names)
         ]
@@ -143,6 +177,10 @@ class Evaluation:
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.interval),
             "balanced_accuracy": self.balanced_accuracy,
+            "balanced_accuracy_interval": list(self.balanced_interval),
+            "calibration_error": self.calibration_error,
+            "calibration_error_uncalibrated": self.uncalibrated_error,
+            **({} if self.sure is None else {"sure": self.sure[0], "sure_and_right": self.sure[1]}),
         }
 
     def json(self) -> dict[str, Any]:
@@ -150,9 +188,7 @@ class Evaluation:
         return {
             "part": self.part,
             **self.summary(),
-            "classes": [
-                {"name": c.name, "images": c.images, "precision": c.precision, "recall": c.recall} for c in self.classes
-            ],
+            "classes": [asdict(score) for score in self.classes],
             "confusion": self.confusion.tolist(),
             "failures": [{"path": error.name, "error": error.reason} for error in self.failures],
             "notes": list(self.notes),
@@ -198,24 +234,47 @@ def evaluate_samples(
     model: Model, samples: list[Sample], part: str, *, notes: tuple[str, ...] = (), progress: Progress = silent
 ) -> Evaluation:
     """Compare a model's answers with the labels of samples. Raises DataError where not one can be read."""
+
+    def answered() -> Iterator[tuple[Sample, NDArray[np.float32] | ImageError]]:
+        for done, answer in enumerate(model.answers(samples), 1):
+            progress(f"evaluating on {part}", done, len(samples))
+            yield answer
+
+    return evaluation_of(model, answered(), part, notes=notes)
+
+
+def evaluation_of(
+    model: Model,
+    answered: Iterable[tuple[Sample, NDArray[np.float32] | ImageError]],
+    part: str,
+    *,
+    notes: tuple[str, ...] = (),
+) -> Evaluation:
+    """What follows from class scores (K,) that a model gave for labelled samples, as from `Model.answers`.
+
+    Raises:
+        DataError: not one of the samples could be read.
+    """
     ids = {name: k for k, name in enumerate(model.class_names)}
-    confusion = np.zeros((len(ids), len(ids)), np.int64)
     answers: list[Answer] = []
     failures: list[ImageError] = []
-    for batch in prepared_batches(samples, model.preparation, BATCH_SIZES[-1]):
-        failures += [error for _, error in batch.failures]
-        labels = model.task.annotations(model.scores_of(batch.pixels), 1) if len(batch) else []
-        for index, (label,) in zip(batch.indices, labels, strict=True):
-            truth = samples[index].label
-            assert truth is not None
-            assert label.probability is not None
-            confusion[ids[truth.name], label.class_id] += 1
-            answers.append(Answer(samples[index].key, truth.name, label.name, label.probability))
-        progress(f"evaluating on {part}", len(answers) + len(failures), len(samples))
+    truth, named = list[int](), list[int]()
+    for sample, logits in answered:
+        if isinstance(logits, ImageError):
+            failures.append(logits)
+            continue
+        assert sample.label is not None
+        called = int(logits.argmax())
+        truth.append(ids[sample.label.name])
+        named.append(called)
+        probability, uncalibrated = float(model.task.probabilities(logits)[called]), float(softmax(logits)[called])
+        answers.append(Answer(sample.key, sample.label.name, model.class_names[called], probability, uncalibrated))
     if not answers:
         reason = f"the first: {failures[0]}" if failures else "there is none"
         raise DataError(f"no image is left to evaluate on: {reason}")
-    return Evaluation(part, model.class_names, tuple(answers), confusion, tuple(failures), notes)
+    confusion = confusion_matrix(np.array(truth), np.array(named), len(ids))
+    sure_from = model.task.sure_from
+    return Evaluation(part, model.class_names, tuple(answers), confusion, sure_from, tuple(failures), notes)
 
 
 def _check_classes(model: Model, dataset: Dataset) -> None:

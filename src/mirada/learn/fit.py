@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mirada.engine import TorchEngine, default_device, normalised
+from mirada.engine import Program
+from mirada.engine.torch_engine import TorchEngine, default_device, normalised
 from mirada.errors import TrainingError, UsageError
 from mirada.learn.pixels import Pixels
 from mirada.learn.recipes import Recipe
@@ -183,10 +184,10 @@ def _judge(network: nn.Module, val: Pixels, task: Task, device: torch.device) ->
     """Mean cross entropy and accuracy on the validation images."""
     if not len(val):
         return None, None
-    engine = TorchEngine(network, val.preparation, device)
+    engine = TorchEngine(Program("validation", {}, val.preparation, lambda: network), device=device)
     loss, right, seen = 0.0, 0, 0
     for pixels, class_ids in val.batches(np.arange(len(val)), 256):
-        outputs = engine(pixels)
+        (outputs,) = engine(pixels)
         chosen = softmax(outputs)[np.arange(len(class_ids)), class_ids]
         loss -= float(np.log(np.maximum(chosen, 1e-300)).sum())
         right += int((outputs.argmax(axis=1) == class_ids).sum())

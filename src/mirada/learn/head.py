@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirada.tasks import softmax
 
-__all__ = ["STRENGTHS", "Head", "Trial", "fit_head"]
+__all__ = ["STRENGTHS", "Head", "Trial", "cross_entropies", "fit_head"]
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""The inverse strengths of L2 regularisation that are tried, on features of mean square 1."""
+"""The inverse strengths C of the L2 penalty that may be tried, on features of variance 1."""
+
+WITHOUT_VALIDATION = 0.1
+"""The inverse strength where nothing can choose."""
+
+ROWS = 4096
+"""Images whose scores are held at once."""
+
+
+LossAndGradient = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +31,13 @@ class Trial:
 
     Attributes:
         strength: the inverse strength C of the L2 penalty.
-        val_loss: mean cross entropy on the validation features; None where there are none.
-        val_accuracy: share of them that is right, or None.
+        val_loss: mean cross entropy on the validation features; NaN where there are none.
+        val_accuracy: share of them that is right, or NaN.
     """
 
     strength: float
-    val_loss: float | None
-    val_accuracy: float | None
+    val_loss: float
+    val_accuracy: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +56,10 @@ class Head:
     trials: tuple[Trial, ...]
     chosen: float
 
+    def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Features (N, F) -> class scores (N, K)."""
+        return np.asarray(features @ self.weight.T + self.bias, np.float32)
+
 
 def fit_head(
     features: NDArray[np.float32],
@@ -54,61 +67,123 @@ def fit_head(
     val_features: NDArray[np.float32],
     val_class_ids: NDArray[np.int64],
     classes: int,
+    *,
+    weights: NDArray[np.float32] | None = None,
+    strengths: tuple[float, ...] = STRENGTHS,
 ) -> Head:
     """Multinomial logistic regression with an L2 penalty, by L-BFGS, of the strength with the lowest validation loss.
+
+    Every feature is shifted and scaled to mean 0 and variance 1 for the penalty, and the result given for the features
+    as they are. From the middle one, strengths are tried upwards, each from the solution of the one before, until the
+    validation loss rises; where it rises at once, downwards.
 
     Args:
         features: (N, F) of the training images.
         class_ids: (N,), each class at least once.
-        val_features: (M, F); M may be 0, then C = 1 is taken.
+        val_features: (M, F); M may be 0, then `WITHOUT_VALIDATION` is taken.
         val_class_ids: (M,).
         classes: K.
+        weights: (N,) how much each image counts, 1 on average; None for all alike.
+        strengths: the C to try.
     """
-    scale = float(np.sqrt(np.mean(np.square(features, dtype=np.float64)))) or 1.0
-    scaled = features.astype(np.float64) / scale
-    best: Head | None = None
-    best_loss = np.inf
-    trials: list[Trial] = []
-    for strength in STRENGTHS if len(val_features) else (1.0,):
-        weight, bias = _regress(scaled, class_ids, classes, strength)
-        weight /= scale
-        trial = _try(weight, bias, strength, val_features, val_class_ids)
-        trials.append(trial)
-        loss = trial.val_loss if trial.val_loss is not None else -np.inf
-        if best is None or loss < best_loss:
-            best, best_loss = Head(weight, bias, (), strength), loss
-    assert best is not None
-    return Head(best.weight, best.bias, tuple(trials), best.chosen)
+    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    variance = np.mean(
+        [(rows - mean).var(axis=0) for rows in np.array_split(features, -(-len(features) // ROWS))], axis=0
+    )
+    scale = np.sqrt(variance + 1e-6 * max(float(variance.mean()), 1e-12)).astype(np.float32)
+    nothing = np.zeros(classes * (features.shape[1] + 1))
+
+    def solved(strength: float, start: NDArray[np.float64]) -> tuple[Head, NDArray[np.float64]]:
+        solution = _minimised(_loss(features, class_ids, weights, mean, scale, classes, strength), start)
+        standard = solution.reshape(classes, -1)
+        weight = (standard[:, :-1] / scale).astype(np.float32)
+        return Head(weight, (standard[:, -1] - weight @ mean).astype(np.float32), (), strength), solution
+
+    if not len(val_features):
+        head, _ = solved(WITHOUT_VALIDATION, nothing)
+        return replace(head, trials=(Trial(head.chosen, np.nan, np.nan),))
+    middle = len(strengths) // 2
+    best, begin = solved(strengths[middle], nothing)
+    trials = [_tried(best, val_features, val_class_ids)]
+    lowest = trials[0].val_loss
+    for direction in (strengths[middle + 1 :], strengths[:middle][::-1]):
+        solution, was_better = begin, False
+        for strength in direction:
+            head, solution = solved(strength, solution)
+            trials.append(_tried(head, val_features, val_class_ids))
+            if not trials[-1].val_loss < lowest:
+                break
+            best, lowest, was_better = head, trials[-1].val_loss, True
+        if was_better:
+            break
+    return replace(best, trials=tuple(sorted(trials, key=lambda trial: trial.strength)))
 
 
-def _regress(
-    features: NDArray[np.float64], class_ids: NDArray[np.int64], classes: int, strength: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early is as good: C is chosen by the result
-        regression = LogisticRegression(C=strength, max_iter=300).fit(features, class_ids)
-    weight, bias = np.asarray(regression.coef_), np.asarray(regression.intercept_)
-    if classes == 2:  # scikit-learn gives one row: the score of class 1 against class 0
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return weight.astype(np.float32), bias.astype(np.float32)
+def cross_entropies(logits: NDArray[np.floating], class_ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """-log p of the true class, (N,), for class scores (N, K)."""
+    chosen = softmax(logits)[np.arange(len(class_ids)), class_ids]
+    return -np.log(np.maximum(chosen, 1e-300))
 
 
-def _try(
-    weight: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    strength: float,
+def _tried(head: Head, features: NDArray[np.float32], class_ids: NDArray[np.int64]) -> Trial:
+    logits = head(features)
+    accuracy = float((logits.argmax(axis=1) == class_ids).mean())
+    return Trial(head.chosen, float(cross_entropies(logits, class_ids).mean()), accuracy)
+
+
+def _minimised(
+    loss_of: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]], start: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    from scipy.optimize import minimize
+
+    # Stopped early is as good: the strength is chosen by the result.
+    options = {"maxiter": 200, "maxcor": 10, "ftol": 1e-6, "gtol": 1e-6}
+    found: NDArray[np.float64] = minimize(loss_of, start, jac=True, method="L-BFGS-B", options=options).x
+    return found
+
+
+def _loss(
     features: NDArray[np.float32],
     class_ids: NDArray[np.int64],
-) -> Trial:
-    if not len(features):
-        return Trial(strength, None, None)
-    scores = features @ weight.T + bias
-    chosen = softmax(scores)[np.arange(len(class_ids)), class_ids]
-    return Trial(
-        strength,
-        float(-np.log(np.maximum(chosen, 1e-300)).mean()),
-        float((scores.argmax(axis=1) == class_ids).mean()),
-    )
+    weights: NDArray[np.float32] | None,
+    mean: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    classes: int,
+    strength: float,
+) -> LossAndGradient:
+    """The mean cross entropy plus the penalty |W|^2 / (2 C N), and its gradient, for standardised features.
+
+    The features are never copied: W (x - mean) / scale = (W / scale) x - (W / scale) mean.
+    """
+    images = len(features)
+
+    def loss(solution: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        standard = solution.reshape(classes, -1).astype(np.float32)
+        weight = standard[:, :-1] / scale  # (K, F)
+        bias = standard[:, -1] - weight @ mean
+        total, gradient = 0.0, np.zeros((classes, weight.shape[1] + 1))
+        for begin in range(0, images, ROWS):
+            rows, ids = features[begin : begin + ROWS], class_ids[begin : begin + ROWS]
+            scores = rows @ weight.T + bias  # (n, K)
+            scores -= scores.max(axis=1, keepdims=True)
+            each = np.arange(len(ids))
+            right = scores[each, ids].astype(np.float64)
+            np.exp(scores, out=scores)
+            sums = scores.sum(axis=1, keepdims=True)
+            losses = np.log(sums[:, 0].astype(np.float64)) - right
+            scores /= sums
+            scores[each, ids] -= 1  # d loss / d scores
+            if weights is not None:
+                own = weights[begin : begin + ROWS]
+                losses *= own
+                scores *= own[:, None]
+            total += float(losses.sum())
+            gradient[:, :-1] += scores.T @ rows
+            gradient[:, -1] += scores.sum(axis=0)
+        gradient[:, :-1] = (gradient[:, :-1] - gradient[:, -1:] * mean) / scale
+        gradient /= images
+        penalty = float(np.square(solution.reshape(classes, -1)[:, :-1]).sum()) / (2 * strength * images)
+        gradient[:, :-1] += solution.reshape(classes, -1)[:, :-1] / (strength * images)
+        return total / images + penalty, gradient.ravel()
+
+    return loss

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import math
 import os
+import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from mirada.arch import Architecture
-from mirada.arch.build import build
 from mirada.backbone import BUILTIN, Backbone, find
-from mirada.backbone.network import BackboneClassifier, preparation_of, pretrained_backbone
-from mirada.data import Dataset, Sample, Split, prepared_batches, read, split
-from mirada.engine import BATCH_SIZES, TorchEngine, prepare_process
+from mirada.backbone.body import Body
+from mirada.data import Part, Sample, read, split
 from mirada.errors import DataError, ImageError, UsageError
-from mirada.image import Preparation
-from mirada.learn.evaluation import evaluate_samples
-from mirada.learn.fit import fit
-from mirada.learn.head import fit_head
-from mirada.learn.pixels import Pixels, read_pixels
-from mirada.learn.recipes import Recipe, recipe_for
-from mirada.model import Model
-from mirada.model.store import check_new
+from mirada.learn.evaluation import Evaluation, evaluation_of
+from mirada.learn.job import Job, failures_json
+from mirada.learn.ladder import Answers, Options, Retrain, climb
+from mirada.learn.recipes import recipe_for
+from mirada.learn.scores import fit_temperature, sure_threshold
+from mirada.model import Model, load
+from mirada.model.store import REPORT, check_new, is_unfinished, save, write_beside
 from mirada.progress import Progress, silent
-from mirada.tasks import Classify
+from mirada.version import __version__
 
 __all__ = ["check_place", "train"]
+
+PRECISION = 0.95
+"""The share of right answers that is promised of those that count as sure."""
 
 
 def train(
@@ -40,6 +41,9 @@ def train(
     network: str | os.PathLike[str] = BUILTIN,
     *,
     out: str | os.PathLike[str] | None = None,
+    retrain: Retrain = "auto",
+    minutes: float | None = None,
+    until: float | None = None,
     seed: int = 0,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -49,49 +53,134 @@ def train(
 ) -> Model:
     """Train a classifier and evaluate it, once, on images it has never seen.
 
-    A pretrained backbone keeps its weights; its last layer is re-initialised for the classes and trained (transfer
-    learning). A listing is trained from scratch.
+    A pretrained backbone climbs a ladder (transfer learning): a new last layer is solved for, then the last stage of
+    the network is trained too, then one stage more, as long as the gain on the validation images is clear. The best
+    model so far is saved whole after each rung. A listing is trained from scratch.
 
     Args:
         data: class folders, train/val/test folders, a CSV file, a folder of MNIST's IDX files, or "digits".
         network: "efficientnet-lite0" (pretrained, built in), a network of the zoo or a listing FILE.net (from scratch),
             or "timm:NAME" (pretrained, downloaded).
-        out: where to save the model, a new directory; None does not save it.
+        out: where to save the model, a new directory; None does not save it. Where an interrupted run of the same call
+            left a model, it is taken up from there.
+        retrain: "auto" climbs as far as it pays, "head" stays at the last layer, a number trains that many of the last
+            stages at once, "all" the whole network. Pretrained networks only.
+        minutes: the most that everything may take; what is reached then depends on the machine. Pretrained networks
+            only.
+        until: the validation accuracy, 0 to 1, that is enough; pretrained networks only.
         seed: decides the split, the initial weights, and the order of the images.
         epochs, batch_size, learning_rate: take the place of the recipe's; from scratch only.
         weights: a safetensors file of pretrained weights for "timm:NAME".
         progress: told how far it is.
 
-    Ctrl-C ends training early and keeps the best epoch so far; while a pretrained network is run it ends everything;
-    during the evaluation it leaves a model without a score.
+    Ctrl-C ends training early and keeps the best so far; before the first rung it ends everything; during the
+    evaluation it leaves a model without a score.
 
     Raises:
         DataError, ArchitectureError, UsageError, ModelError, TrainingError: see `mirada.errors`.
     """
+    begin = time.perf_counter()
     if out is not None:
         check_place(Path(out), Path(data))
     source = find(os.fspath(network))
     if not 0 <= seed < 2**32:
         raise UsageError(f"the seed must be from 0 to {2**32 - 1:,}, got {seed}")
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    _check_options(source, settings, weights is not None)
+    climbing = {"retrain": retrain, "minutes": minutes, "until": until}
+    _check_options(source, settings, climbing, weights is not None)
     dataset = read(data)
     parts = split(dataset, seed=seed)
-    torch.manual_seed(seed)
-    begin = time.perf_counter()
-    job = _Job(dataset, parts, seed, progress)
+    job = Job(dataset, parts, seed, progress)
+    key = _key(job, source, settings | climbing | {"weights": weights and os.fspath(weights)})
+    begun = _begun(out, key)
+
+    def keep(model: Model) -> None:
+        """Save what is not finished yet."""
+        if out is not None:
+            record = _record(job, model.training, begin, key)
+            save(replace(model, manifest=parts.manifest, training=record), Path(out), over=is_unfinished(Path(out)))
+
     if isinstance(source, Backbone):
-        model, learnt = _transfer(job, source, Path(weights) if weights is not None else None)
+        body = Body(source, Path(weights) if weights is not None else None)
+        deadline = math.inf if minutes is None else begin + 60 * minutes
+        model, val_answers = climb(job, body, Options(retrain, deadline, until), keep, begun)
     else:
-        model, learnt = _from_scratch(job, source, settings)
-    learnt["seconds"] = round(time.perf_counter() - begin, 2)
-    model = replace(model, manifest=parts.manifest, training=_record(job, learnt))
+        from mirada.learn.scratch import train_from_scratch
+
+        model, val_answers = train_from_scratch(job, source, settings), None
+    model = replace(model, manifest=parts.manifest, training=_record(job, model.training, begin))
+    evaluations: dict[Part, Evaluation] = {}
     try:
-        model = _evaluated(model, job)
+        model, evaluations = _finished(model, job, val_answers)
     except KeyboardInterrupt:  # what was learnt is not lost with the score
         note = "Evaluation was stopped: there is no score on test."
         model = replace(model, training=model.training | {"notes": [*model.training["notes"], note]})
-    return model if out is None else model.save(out)
+    model = replace(model, training=model.training | {"seconds": round(time.perf_counter() - begin, 2)})
+    if out is None:
+        return model
+    model = _saved(model, Path(out))
+    progress("writing the report", 0, None)
+    options = {"from": os.fspath(network), "seed": seed, "weights": weights, **settings}
+    options |= climbing if isinstance(source, Backbone) else {}
+    _write_report(model, evaluations, job, _command(data, options))
+    return model
+
+
+def _saved(model: Model, out: Path) -> Model:
+    """Save a finished model, also where something else has taken its place meanwhile: then beside it."""
+    path, number = out, 2
+    while path.exists() and not is_unfinished(path):
+        path, number = out.with_name(f"{out.name}-{number}"), number + 1
+    if path != out:
+        note = f"{out} was taken by something else during the training: the model is in {path}."
+        model = replace(model, training=model.training | {"notes": [*model.training["notes"], note]})
+    save(model, path, over=is_unfinished(path))
+    return replace(model, path=path)
+
+
+def _write_report(model: Model, evaluations: dict[Part, Evaluation], job: Job, command: str) -> None:
+    """Put the report beside a saved model. Ctrl-C leaves it out."""
+    from mirada.learn.report import report
+
+    assert model.path is not None
+    samples = {sample.key: sample for part in evaluations for sample in job.samples(part)}
+    with contextlib.suppress(KeyboardInterrupt):
+        page = report(model, evaluations, samples, name=model.path.name, command=command)
+        write_beside(model.path, REPORT, page)
+        job.progress("writing the report", 1, 1)
+
+
+def _command(data: str | os.PathLike[str], options: dict[str, Any]) -> str:
+    """The command line that trains the same model again."""
+    words = ["mirada", "train", os.fspath(data)]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def _key(job: Job, source: Architecture | Backbone, options: dict[str, Any]) -> str:
+    """What makes two calls the same: the images in their parts, the network, the options, the version."""
+    content = [
+        {part: [asdict(entry) for entry in entries] for part, entries in job.parts.manifest.parts.items()},
+        source.name,
+        options,
+        job.seed,
+        __version__,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _begun(out: str | os.PathLike[str] | None, key: str) -> Model | None:
+    """What an interrupted run of the same call has saved."""
+    if out is None or not is_unfinished(Path(out)):
+        return None
+    model = load(out)
+    if model.training.get("key") != key:
+        raise UsageError(
+            f"{out} holds an unfinished training of other images or options: give another name with -o, or move it away"
+        )
+    return model
 
 
 def check_place(out: Path, data: Path) -> None:
@@ -100,204 +189,95 @@ def check_place(out: Path, data: Path) -> None:
     Nothing is written into a data set: a model there would be read as a class the next time.
 
     Raises:
-        UsageError: something exists at `out`, its folder cannot be written to, or it lies inside the data.
+        UsageError: something other than an unfinished model exists at `out`, its folder cannot be written to, or it
+            lies inside the data.
     """
-    check_new(out)
+    if not is_unfinished(out):
+        check_new(out)
     if data.is_dir() and out.absolute().resolve().is_relative_to(data.resolve()):
         raise UsageError(
             f"{out} lies inside the data {data}, where nothing is written: give a place outside it with -o"
         )
 
 
-def _check_options(source: Architecture | Backbone, settings: dict[str, Any], has_weights: bool) -> None:
+def _check_options(
+    source: Architecture | Backbone, settings: dict[str, Any], climbing: dict[str, Any], has_weights: bool
+) -> None:
     """Refuse what contradicts itself before anything is read."""
     given = [name for name, value in settings.items() if value is not None]
     if isinstance(source, Backbone) and given:
         raise UsageError(
             f"--{given[0].replace('_', '-')} is for training a listing from scratch, such as --from lenet5: "
-            f"{source.name} keeps its weights, and its new last layer is solved for, not stepped to"
+            f"{source.name} is pretrained, and climbs the ladder by its own recipe"
         )
+    asked = [name for name, value in climbing.items() if value not in (None, "auto")]
+    if isinstance(source, Architecture) and asked:
+        raise UsageError(f"--{asked[0]} is for a pretrained network: a listing is trained whole, from scratch")
     if has_weights and (isinstance(source, Architecture) or source.is_builtin):
         other = "its own are built in" if isinstance(source, Backbone) else "a listing starts from scratch"
         raise UsageError(f"--weights is for a pretrained network, such as --from timm:resnet18; {other}")
+    retrain, minutes, until = climbing["retrain"], climbing["minutes"], climbing["until"]
+    if not (
+        retrain in ("auto", "head", "all")
+        or (isinstance(retrain, int) and not isinstance(retrain, bool) and retrain >= 1)
+    ):
+        raise UsageError(f"--retrain must be auto, head, all or a number of stages from 1, got {retrain}")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"--minutes must be a number above 0, got {minutes}")
+    if until is not None and not 0 < until <= 1:
+        raise UsageError(f"--until must be an accuracy above 0 and up to 1, such as 0.9, got {until}")
     if isinstance(source, Architecture):
         recipe_for(1, **settings)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What both ways of training are given."""
+def _finished(model: Model, job: Job, val_answers: Answers | None) -> tuple[Model, dict[Part, Evaluation]]:
+    """Calibrate on the validation images, then look at the test images, once.
 
-    dataset: Dataset
-    parts: Split
-    seed: int
-    progress: Progress
-
-    @property
-    def task(self) -> Classify:
-        return Classify(self.dataset.class_names)
-
-    def samples(self, part: Sequence[int]) -> list[Sample]:
-        """The samples at these positions."""
-        return [self.dataset.samples[i] for i in part]
-
-
-def _transfer(job: _Job, backbone: Backbone, weights: Path | None) -> tuple[Model, dict[str, Any]]:
-    """Frozen features, and a new last layer for the classes."""
-    job.progress("loading the network", 0, None)
-    prepare_process()
-    body, features = pretrained_backbone(backbone, weights)
-    preparation = preparation_of(backbone)
-    engine = TorchEngine(body, preparation)
-    train_features, train_ids, failures = _features(job, engine, job.parts.train, "training")
-    val_features, val_ids, val_failures = _features(job, engine, job.parts.val, "validation")
-    _check_all_classes(job, train_ids, (*failures, *val_failures))
-    job.progress("training the last layer", 0, None)
-    head = fit_head(train_features, train_ids, val_features, val_ids, len(job.dataset.class_names))
-    module = BackboneClassifier(body, features, len(job.dataset.class_names))
-    with torch.no_grad():
-        module.head.weight.copy_(torch.from_numpy(head.weight))
-        module.head.bias.copy_(torch.from_numpy(head.bias))
-    learnt: dict[str, Any] = {
-        "method": "logistic regression on the features of the frozen network",
-        "inverse_strength": head.chosen,
-        "trials": [asdict(trial) for trial in head.trials],
-        "unreadable": _failures_json((*failures, *val_failures)),
-    }
-    return Model(backbone, module, preparation, job.task), learnt
-
-
-def _features(
-    job: _Job, engine: TorchEngine, part: Sequence[int], name: str
-) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[ImageError, ...]]:
-    """The features (N, F) and classes (N,) of a part's readable images."""
-    samples = job.samples(part)
-    rows: list[NDArray[np.float32]] = []
-    ids: list[int] = []
-    failures: list[ImageError] = []
-    for batch in prepared_batches(samples, engine.preparation, BATCH_SIZES[-1]):
-        failures += [error for _, error in batch.failures]
-        if len(batch):
-            rows.append(engine(batch.pixels))
-            ids += [label.class_id for i in batch.indices if (label := samples[i].label) is not None]
-        job.progress(f"features of the {name} images", len(ids) + len(failures), len(samples))
-    features = np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
-    return features, np.array(ids, np.int64), tuple(failures)
-
-
-def _from_scratch(job: _Job, architecture: Architecture, settings: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
-    """A listing with random weights, trained by gradient descent."""
-    _check_gives_scores(architecture, len(job.dataset.class_names))
-    listed, classes = architecture.output.depth, len(job.dataset.class_names)
-    architecture = architecture.with_classes(classes)
-    recipe = recipe_for(len(job.parts.train), **settings)
-    preparation = _preparation_for(architecture)
-    train_pixels = read_pixels(
-        job.samples(job.parts.train), preparation, stage="reading the training images", progress=job.progress
-    )
-    _check_all_classes(job, train_pixels.class_ids, train_pixels.failures)
-    val_pixels = read_pixels(
-        job.samples(job.parts.val), preparation, stage="reading the validation images", progress=job.progress
-    )
-    preparation = _normalising(train_pixels)
-    train_pixels, val_pixels = (replace(p, preparation=preparation) for p in (train_pixels, val_pixels))
-    module: nn.Module = build(architecture)
-    prepare_process(architecture.multiply_adds * recipe.batch_size)
-    history = fit(module, train_pixels, val_pixels, job.task, recipe, seed=job.seed, progress=job.progress)
-    learnt: dict[str, Any] = {
-        "method": "gradient descent from random weights",
-        "recipe": recipe.json(),
-        "epochs_done": len(history),
-        "history": [asdict(epoch) | {"seconds": round(epoch.seconds, 2)} for epoch in history],
-        "unreadable": _failures_json((*train_pixels.failures, *val_pixels.failures)),
-        "notes": [
-            *([_replaced(listed, classes)] if listed != classes else []),
-            *([_stopped(len(history), recipe)] if len(history) < recipe.epochs else []),
-        ],
-    }
-    return Model(architecture, module, preparation, job.task), learnt
-
-
-def _replaced(listed: int, classes: int) -> str:
-    return f"The listing ends in {listed:,} class scores; the last layer was made anew with {classes:,}, one a class."
-
-
-def _stopped(epochs: int, recipe: Recipe) -> str:
-    return (
-        f"Training ended after {epochs} of {recipe.epochs} epochs, by Ctrl-C or because the loss was no longer a "
-        "number; the best epoch was kept."
-    )
-
-
-def _preparation_for(architecture: Architecture) -> Preparation:
-    """Stretch the whole picture to the input of the network, so that nothing is cut off."""
-    width, height, depth = architecture.input.width, architecture.input.height, architecture.input.depth
-    if depth not in (1, 3):
-        raise UsageError(f"the network takes {depth} channels: images have 1 (grey) or 3 (RGB)")
-    one = (0.0,) * depth, (1.0,) * depth
-    return Preparation((width, height), "stretch", channels=1 if depth == 1 else 3, mean=one[0], std=one[1])
-
-
-def _normalising(train: Pixels) -> Preparation:
-    """The preparation with the mean and standard deviation of the training pixels, channel by channel."""
-    order = np.random.default_rng(0).permutation(len(train))[:2_000]  # enough for two digits
-    count, total, squares = 0, np.zeros(()), np.zeros(())
-    for pixels, _ in train.batches(order, 16):  # a few at a time: float64 takes eight times the memory of pixels
-        values = pixels / 255
-        count += values[..., 0].size
-        total = total + values.sum(axis=(0, 1, 2))
-        squares = squares + np.square(values).sum(axis=(0, 1, 2))
-    mean = total / count
-    std = np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0)), 1 / 255)
-    return replace(
-        train.preparation,
-        mean=tuple(round(float(m), 4) for m in mean),
-        std=tuple(round(float(s), 4) for s in std),
-    )
-
-
-def _check_gives_scores(architecture: Architecture, classes: int) -> None:
-    if not architecture.output.is_vector:
-        raise UsageError(
-            f"{architecture.name or 'the network'} ends in the volume [{architecture.output}], not in {classes} class "
-            f"scores: end it with a line such as 'FC: {classes} neurons'"
-        )
-
-
-def _check_all_classes(job: _Job, class_ids: NDArray[np.int64], failures: Sequence[ImageError]) -> None:
-    absent = sorted(set(range(len(job.dataset.class_names))) - set(class_ids.tolist()))
-    for class_id in absent:
-        keys = {sample.key for sample in job.samples(job.parts.train) if _class_id(sample) == class_id}
-        first = next((error for error in failures if error.name in keys), None)
-        if first is not None:
-            raise DataError(
-                f"not one training image of the class '{job.dataset.class_names[class_id]}' can be read; the first "
-                f"that cannot: {first}"
-            )
-
-
-def _class_id(sample: Sample) -> int | None:
-    return None if sample.label is None else sample.label.class_id
-
-
-def _evaluated(model: Model, job: _Job) -> Model:
-    """The model with its scores. A part of which nothing can be read gives a note, not a lost model."""
-    scores, training = {}, dict(model.training)
+    A part of which nothing can be read gives a note, not a lost model.
+    """
+    answered = val_answers or _watched(model, job.samples("val"), "val", job.progress)
+    model = _calibrated(model, answered)
+    notes, unreadable, scores = list(model.training["notes"]), list(model.training["unreadable"]), {}
+    evaluations: dict[Part, Evaluation] = {}
     for part in ("val", "test"):
-        samples = job.samples(job.parts.parts[part])
+        samples = job.samples(part)
         if not samples:
             continue
+        answers = answered if part == "val" else _watched(model, samples, part, job.progress)
         try:
-            evaluation = evaluate_samples(model, samples, part, progress=job.progress)
+            evaluation = evaluation_of(model, answers, part)
         except DataError as error:
-            training["notes"] = [*training["notes"], f"There is no score on {part}: {error}"]
+            notes.append(f"There is no score on {part}: {error}")
             continue
-        scores[part] = evaluation.summary()
-        if part == "test" and evaluation.interval[0] <= evaluation.commonest_share:
-            training["notes"] = [*training["notes"], _NOTHING_LEARNT]
+        evaluations[part], scores[part] = evaluation, evaluation.summary()
         if part == "test":  # those of val are there already
-            training["unreadable"] = [*training["unreadable"], *_failures_json(evaluation.failures)]
-    return replace(model, scores=scores, training=training)
+            unreadable += failures_json(evaluation.failures)
+            if evaluation.interval[0] <= evaluation.commonest_share:
+                notes.append(_NOTHING_LEARNT)
+    training = model.training | {"notes": notes, "unreadable": unreadable}
+    return replace(model, scores=scores, training=training), evaluations
+
+
+def _watched(model: Model, samples: list[Sample], part: str, progress: Progress) -> Answers:
+    answered: Answers = []
+    for answer in model.answers(samples):
+        answered.append(answer)
+        progress(f"evaluating on {part}", len(answered), len(samples))
+    return answered
+
+
+def _calibrated(model: Model, answered: Answers) -> Model:
+    """The model with the temperature and the threshold that the validation images give."""
+    read = [(s.label.class_id, logits) for s, logits in answered if s.label and not isinstance(logits, ImageError)]
+    if not read:
+        return model
+    class_ids, logits = np.array([k for k, _ in read]), np.stack([row for _, row in read])
+    task = replace(model.task, temperature=fit_temperature(logits, class_ids))
+    probabilities = task.probabilities(logits)
+    is_right = probabilities.argmax(axis=1) == class_ids
+    threshold = sure_threshold(probabilities.max(axis=1), is_right, PRECISION)
+    training = model.training | {"sure_precision": PRECISION, "sure_share_of_val": threshold.share}
+    return replace(model, task=replace(task, sure_from=threshold.value), training=training)
 
 
 _NOTHING_LEARNT = (
@@ -306,22 +286,21 @@ _NOTHING_LEARNT = (
 )
 
 
-def _record(job: _Job, learnt: dict[str, Any]) -> dict[str, Any]:
-    """What is said of the training in the model: what data, how, how long."""
+def _record(job: Job, learnt: dict[str, Any], begin: float, key: str | None = None) -> dict[str, Any]:
+    """What is said of the training in the model: what data, how, how long. With a key it is not finished yet."""
+    notes = [*job.dataset.notes, *job.parts.notes, *_notes_on_sizes(job), *learnt.get("notes", ())]
     return {
         "data": {"name": job.dataset.name, "kind": job.dataset.kind},
         "images": {part: len(positions) for part, positions in job.parts.parts.items()},
         "seed": job.seed,
         **learnt,
-        "notes": [*job.dataset.notes, *job.parts.notes, *_notes_on_sizes(job), *learnt.get("notes", ())],
+        "seconds": round(time.perf_counter() - begin, 2),
+        "notes": list(dict.fromkeys(notes)),
+        **({} if key is None else {"key": key}),
     }
 
 
-def _notes_on_sizes(job: _Job) -> list[str]:
+def _notes_on_sizes(job: Job) -> list[str]:
     if job.parts.val:
         return []
     return ["There are too few images for a validation part: choices that it would make were left at their defaults."]
-
-
-def _failures_json(failures: Sequence[ImageError]) -> list[dict[str, str]]:
-    return [{"path": error.name, "error": error.reason} for error in failures]

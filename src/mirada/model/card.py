@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mirada.backbone import Backbone
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from mirada.model.model import Model
 
 __all__ = ["card", "score_words"]
+
+_NOT_SHOWN = ("climbing", "key")
+"""What a training that is not finished keeps for itself."""
 
 
 def card(model: Model, name: str) -> str:
@@ -39,8 +43,8 @@ def card(model: Model, name: str) -> str:
             "## Before you rely on it",
             "",
             "It answers with one of its classes for every image, also for an image of something else. The score holds "
-            "for images like those of its test part; other cameras, light or backgrounds can make it worse. The "
-            "probabilities are not calibrated.",
+            "for images like those of its test part; other cameras, light or backgrounds can make it worse. "
+            + " ".join(_trust(model)),
             "",
         ]
     )
@@ -60,11 +64,24 @@ def _score_lines(scores: dict[str, Any]) -> list[str]:
     return lines or ["It has not been evaluated."]
 
 
+def _trust(model: Model) -> Iterator[str]:
+    """How far its probabilities can be trusted."""
+    part = next((part for part in ("test", "val") if part in model.scores), None)
+    if part is None:
+        yield "Nothing is known of how far its probabilities can be trusted."
+        return
+    yield f"On {part} its probabilities are off by {model.scores[part]['calibration_error']:.1%} on average."
+    if model.task.sure_from is not None:
+        yield f"An answer with a probability below {model.task.sure_from:.1%} counts as not sure."
+
+
 def _made(model: Model) -> list[str]:
     training, preparation = model.training, model.preparation
     width, height = preparation.size_wh
     if isinstance(model.network, Backbone):
-        network = f"network: {model.network.name} with pretrained weights, its last layer trained anew"
+        deepest = [rung["name"] for rung in training.get("rungs", ()) if rung["is_kept"] and rung["stages"]][-1:]
+        further = "".join(f"trained further from {name} on, " for name in deepest)
+        network = f"network: {model.network.name} with pretrained weights, {further}its last layer trained anew"
     else:
         network = f"network: {model.network.name or 'a listing'}, trained from scratch; its listing is in model.json"
     return [
@@ -73,7 +90,7 @@ def _made(model: Model) -> list[str]:
         *(
             f"{key.replace('_', ' ')}: {_plain(value)}"
             for key, value in training.items()
-            if not isinstance(value, list)
+            if not isinstance(value, list) and key not in _NOT_SHOWN
         ),
         *(
             f"not used, could not be read: {failure['path']}: {failure['error']}"

@@ -8,22 +8,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from mirada.arch import Architecture
+from mirada.arch import Architecture, format_listing
 from mirada.backbone import Backbone
-from mirada.data import Manifest, Sample, Skipped, images_in, prepared_batches
-from mirada.engine import BATCH_SIZES, TorchEngine, prepare_process
-from mirada.errors import DataError, UsageError
+from mirada.backbone.body import Body
+from mirada.backbone.weights import tensors_hash
+from mirada.data import Manifest, Sample, Skipped, images_in, prepared
+from mirada.engine import Engine, Program, open_engine
+from mirada.engine.program import body_program
+from mirada.errors import DataError, ImageError, UsageError
 from mirada.image import Preparation
 from mirada.model.prediction import Prediction
 from mirada.tasks import Classify
 
-__all__ = ["Images", "Model", "predict"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Images", "Model", "State", "predict"]
+
+State = dict[str, NDArray[np.generic]]
+"""The tensors of a network by name. Those of a backbone begin with "backbone.", those of its head with "head."."""
 
 Image = str | os.PathLike[str] | NDArray[np.uint8]
 """A file, a folder, or a picture as an array."""
@@ -36,8 +44,8 @@ class Model:
     """A network that was trained for a task.
 
     Attributes:
-        network: what the module is: an architecture, or a pretrained backbone with a new head.
-        module: torch, (N, C, h, w) float32 -> (N, K) class scores.
+        network: what it is: an architecture, or a pretrained backbone with a new head.
+        state: its tensors by name.
         preparation: how every image is prepared, in training and after.
         task: what the scores mean.
         manifest: which images were for training, validation and test; None where it was not trained by `train`.
@@ -47,7 +55,7 @@ class Model:
     """
 
     network: Architecture | Backbone
-    module: nn.Module
+    state: State
     preparation: Preparation
     task: Classify
     manifest: Manifest | None = None
@@ -66,14 +74,55 @@ class Model:
         return self.task.class_names
 
     @cached_property
-    def engine(self) -> TorchEngine:
-        """What runs the network on prepared pixels."""
-        prepare_process()
-        return TorchEngine(self.module, self.preparation)
+    def module(self) -> nn.Module:
+        """The torch module, (N, C, h, w) float32 -> (N, K) class scores, in evaluation mode. Made when asked for."""
+        from mirada.model.module import build_module
 
-    def scores_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Prepared pixels (N, h, w, C) uint8 -> class scores (N, K) float32."""
-        return self.engine(pixels)
+        return build_module(self.network, self.state, len(self.class_names))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the network: its class scores, or, of a backbone, the features that its head reads."""
+        if isinstance(self.network, Backbone):
+            return open_engine(body_program(self.body, preparation=self.preparation))
+        identity = {"listing": format_listing(self.network), "tensors": tensors_hash(self.state)}
+        name, work = self.network.name or "a listing", self.network.multiply_adds
+        return open_engine(Program(name, identity, self.preparation, lambda: self.module, work))
+
+    @cached_property
+    def body(self) -> Body:
+        """The backbone without its head.
+
+        Raises:
+            UsageError: the network is a listing, which has none.
+        """
+        if not isinstance(self.network, Backbone):
+            raise UsageError(f"{self.network.name or 'a listing'} is one network, without a body and a head")
+        state = {name.removeprefix("backbone."): array for name, array in self.state.items() if name[:4] != "head"}
+        return Body(self.network, state=state)
+
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Prepared pixels (N, h, w, C) uint8 -> class scores (N, K) float32, before the softmax."""
+        if not len(pixels):
+            return np.zeros((0, len(self.class_names)), np.float32)
+        return self.head(self.engine(pixels)[-1])
+
+    def head(self, outputs: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Outputs (..., F) of the engine -> class scores (..., K) float32; for a listing they are the scores."""
+        if not isinstance(self.network, Backbone):
+            return np.asarray(outputs, np.float32)
+        weight, bias = (np.asarray(self.state[f"head.{name}"], np.float32) for name in ("weight", "bias"))
+        return np.asarray(outputs @ weight.T + bias, np.float32)
+
+    def answers(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, NDArray[np.float32] | ImageError]]:
+        """Each sample with its class scores (K,), or with the reason why it has none, in order; a few on their way."""
+        images = prepared(samples, self.preparation)
+        items = (((s, p), None if isinstance(p, ImageError) else p) for s, p in images)
+        for (sample, pixels), outputs in self.engine.stream(items):
+            if outputs is not None:
+                yield sample, self.head(outputs[-1])
+            elif isinstance(pixels, ImageError):
+                yield sample, pixels
 
     def predict_iter(self, images: Images, *, top: int = 5) -> Iterator[Prediction]:
         """Predictions one by one, in the order of the images; memory grows with the largest folder's names only.
@@ -121,7 +170,7 @@ class Model:
                 yield Prediction(sample.key, error=None if skipped else answer, skipped=skipped)
             else:
                 labels = self.task.annotations(answer[np.newaxis], top)[0]
-                yield Prediction(sample.key, labels)
+                yield Prediction(sample.key, labels, is_sure=self.task.is_sure(labels[0]))
         if not met:
             raise DataError("there is no image in what was given")
 
@@ -135,13 +184,9 @@ class Model:
                 if isinstance(item, Sample):
                     yield item
 
-        for batch in prepared_batches(samples(), self.preparation, BATCH_SIZES[-1]):
-            scores = self.scores_of(batch.pixels) if len(batch) else ()
-            answers: dict[int, NDArray[np.float32] | str] = dict(zip(batch.indices.tolist(), scores, strict=True))
-            answers |= {index: error.reason for index, error in batch.failures}
-            for index in sorted(answers):
-                yield from _passed_over(taken)
-                yield taken.popleft(), answers[index]
+        for _, answer in self.answers(samples()):
+            yield from _passed_over(taken)
+            yield taken.popleft(), answer.reason if isinstance(answer, ImageError) else answer
         yield from _passed_over(taken)
 
 

@@ -19,12 +19,14 @@ class Prediction:
         labels: the most probable classes, the most probable first; empty where there is no answer.
         error: why the image could not be read, or None.
         skipped: why a file that was met in a folder was passed over, or None.
+        is_sure: False where the most probable class is less probable than the model's threshold: "not sure".
     """
 
     path: str
     labels: tuple[Label, ...] = ()
     error: str | None = None
     skipped: str | None = None
+    is_sure: bool = True
 
     @property
     def label(self) -> Label | None:
@@ -40,4 +42,5 @@ class Prediction:
         return {
             "path": self.path,
             "predictions": [{"label": label.name, "probability": label.probability} for label in self.labels],
+            "sure": self.is_sure,
         }

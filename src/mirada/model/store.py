@@ -6,6 +6,7 @@ MODEL/
   weights.safetensors    every tensor of the network, by the names of its modules
   split.json             which images were for training, validation and test, with their hashes
   README.md              the model card, for people; may be edited
+  report.html            how good it is and where it fails, for people, where `train` made it
 ```
 
 A directory is written aside and renamed when it is whole. When it is read, each file must have the hash that model.json
@@ -16,18 +17,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mirada.arch import Architecture, Volume, format_listing, parse
-from mirada.arch.build import build
 from mirada.backbone import Backbone
 from mirada.backbone.catalog import backbone_named
-from mirada.backbone.network import BackboneClassifier, build_backbone
-from mirada.backbone.weights import read_weights
+from mirada.backbone.weights import read_arrays
 from mirada.data import read_manifest, write_manifest
 from mirada.errors import ArchitectureError, DataError, ModelError, UsageError
 from mirada.image import Preparation
@@ -36,11 +39,12 @@ from mirada.model.model import Model
 from mirada.tasks import Classify
 from mirada.version import __version__
 
-__all__ = ["check_new", "load", "save"]
+__all__ = ["REPORT", "check_new", "is_unfinished", "load", "save", "write_beside"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _LONGEST_NAME = 255
 """Bytes that common file systems allow for one name."""
+REPORT = "report.html"
 _JSON, _WEIGHTS, _SPLIT, _CARD = "model.json", "weights.safetensors", "split.json", "README.md"
 
 
@@ -61,21 +65,37 @@ def check_new(path: Path) -> None:
         raise UsageError(f"the folder {parent} cannot be written to: give another name with -o")
 
 
-def save(model: Model, path: Path) -> None:
-    """Write a model as a new directory, whole or not at all.
+def is_unfinished(path: Path) -> bool:
+    """Whether a model lies there whose training was interrupted, and can go on.
+
+    Where a process was killed in the instant of replacing such a model, the earlier one is put back first.
+    """
+    if not os.path.lexists(path) and os.path.isdir(_earlier(path)):  # noqa: PTH112  False for what no folder can be
+        _earlier(path).rename(path)
+    try:
+        return "climbing" in _read_json(path)["training"]
+    except (ModelError, KeyError, TypeError):
+        return False
+
+
+def save(model: Model, path: Path, *, over: bool = False) -> None:
+    """Write a model as a directory, whole or not at all.
+
+    Args:
+        over: whether it takes the place of what is there, an unfinished model of the same training.
 
     Raises:
         UsageError: something exists at `path`, or it cannot be written.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.numpy import save_file
 
-    check_new(path)
+    if not over:
+        check_new(path)
     aside: Path | None = None
     try:
         aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.absolute().parent))
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.module.state_dict().items()}
-        save_file(state, aside / _WEIGHTS)
+        save_file({name: np.ascontiguousarray(array) for name, array in model.state.items()}, aside / _WEIGHTS)
         hashed = [_WEIGHTS]
         if model.manifest is not None:
             write_manifest(model.manifest, aside / _SPLIT)
@@ -85,13 +105,54 @@ def save(model: Model, path: Path) -> None:
         _write(aside / _JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         _write(aside / _CARD, card(model, path.name))
         _make_as_others(aside)
+        if over:
+            _set_aside(path)
         aside.rename(path)
+        _clear_earlier(path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the model cannot be written to {path} ({reason})") from error
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def _set_aside(path: Path) -> None:
+    """Move an earlier model out of the way: a directory cannot be replaced in one step everywhere."""
+    _clear_earlier(path)
+    path.rename(_earlier(path))
+
+
+def _clear_earlier(path: Path) -> None:
+    """Delete a model that was moved out of the way; what a person has put into its directory comes along."""
+    earlier = _earlier(path)
+    own = {_JSON, _WEIGHTS, _SPLIT, _CARD, REPORT}
+    for file in earlier.iterdir() if earlier.is_dir() else ():
+        if file.name not in own and not (path / file.name).exists():
+            file.rename(path / file.name)
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _earlier(path: Path) -> Path:
+    """Where a model is while another takes its place. Its name is never longer than a folder's can be."""
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return path.parent / f".{path.name[:50]}.{digest[:16]}.earlier"
+
+
+def write_beside(path: Path, name: str, text: str) -> None:
+    """Add a page to the directory of a saved model, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    aside = path / f".{name}.part"
+    try:
+        _write(aside, text)
+        aside.replace(path / name)
+    except OSError as error:
+        raise UsageError(f"{path / name} cannot be written ({error.strerror})") from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _make_as_others(folder: Path) -> None:
@@ -140,6 +201,8 @@ def _to_json(model: Model) -> dict[str, Any]:
         "mirada": __version__,
         "task": model.task.kind,
         "class_names": list(model.class_names),
+        "temperature": model.task.temperature,
+        "sure_from": model.task.sure_from,
         "preparation": model.preparation.to_json(),
         "network": _network_json(model.network),
         "training": model.training,
@@ -161,20 +224,17 @@ def _from_json(content: dict[str, Any], path: Path) -> Model:
     except ModelError as error:
         raise ValueError(str(error)) from error
     _check_belong_together(network, preparation, class_names)
+    state = read_arrays(path / _WEIGHTS)
     if isinstance(network, Backbone):
-        backbone, features = build_backbone(network)
-        module: Any = BackboneClassifier(backbone, features, len(class_names))
+        _check_head(state, len(class_names), path)
     else:
-        module = build(network)
-    try:
-        module.load_state_dict(read_weights(path / _WEIGHTS))
-    except RuntimeError as error:
-        raise ModelError(f"{path / _WEIGHTS} does not fit the network of model.json: {error}") from error
+        _check_size(state, network, path)
     training, scores = content["training"], content["scores"]
     if not isinstance(training, dict) or not isinstance(scores, dict):
         raise ValueError("training and scores are no objects")
     manifest = read_manifest(path / _SPLIT) if _SPLIT in content["files"] else None
-    return Model(network, module.eval(), preparation, Classify(class_names), manifest, training, scores, path)
+    task = Classify(class_names, *_calibration(content))
+    return Model(network, state, preparation, task, manifest, training, scores, path)
 
 
 def _class_names(content: dict[str, Any]) -> tuple[str, ...]:
@@ -186,6 +246,34 @@ def _class_names(content: dict[str, Any]) -> tuple[str, ...]:
     if len(names) < 2 or names != sorted(set(names)):
         raise ValueError("class_names must be two or more, sorted, each once")
     return tuple(names)
+
+
+def _calibration(content: dict[str, Any]) -> tuple[float, float | None]:
+    temperature, sure_from = content["temperature"], content["sure_from"]
+    if not isinstance(temperature, float | int) or not 0 < temperature < math.inf:
+        raise ValueError("temperature is no number above 0")
+    if sure_from is not None and not (isinstance(sure_from, float | int) and 0 <= sure_from <= 1):
+        raise ValueError("sure_from is neither null nor a probability")
+    return float(temperature), sure_from
+
+
+def _check_head(state: dict[str, NDArray[np.generic]], classes: int, path: Path) -> None:
+    weight, bias = state.get("head.weight"), state.get("head.bias")
+    if weight is None or bias is None or weight.ndim != 2 or weight.shape[0] != classes or bias.shape != (classes,):
+        raise ModelError(
+            f"{path / _WEIGHTS} does not fit the network of model.json: its head is not of {classes} classes"
+        )
+
+
+def _check_size(state: dict[str, NDArray[np.generic]], network: Architecture, path: Path) -> None:
+    """Without torch: whether there are as many numbers as the listing has parameters."""
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    size = sum(array.size for name, array in state.items() if not name.endswith(statistics))
+    if size != network.parameters:
+        raise ModelError(
+            f"{path / _WEIGHTS} does not fit the network of model.json: it holds {size:,} parameters, the network has "
+            f"{network.parameters:,}"
+        )
 
 
 def _network(content: dict[str, str]) -> Architecture | Backbone:

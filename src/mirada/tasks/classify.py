@@ -28,9 +28,17 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 @final
 @dataclass(frozen=True)
 class Classify(Task):
-    """One of K classes for each image; the network gives K class scores."""
+    """One of K classes for each image; the network gives K class scores.
+
+    Args:
+        temperature: what class scores are divided by before they become probabilities, so that these are neither too
+            sure nor too modest (Guo et al., "On calibration of modern neural networks", 2017, section 4.2).
+        sure_from: the probability below which an answer should count as "not sure"; None where none is known.
+    """
 
     kind: ClassVar[str] = "classify"
+    temperature: float = 1.0
+    sure_from: float | None = None
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross entropy: (N, K) scores and (N,) class ids -> the mean of -log p of the true class."""
@@ -38,11 +46,19 @@ class Classify(Task):
 
         return cross_entropy(outputs, targets)
 
+    def probabilities(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(..., K) scores -> calibrated probabilities (..., K)."""
+        return softmax(outputs / self.temperature)
+
     def annotations(self, outputs: NDArray[np.floating], top: int) -> list[tuple[Label, ...]]:
         """(N, K) scores -> the `top` most probable classes of each image, the most probable first."""
-        probabilities = softmax(outputs)  # (N, K)
+        probabilities = self.probabilities(outputs)  # (N, K)
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         return [
             tuple(Label(self.class_names[k], int(k), float(row[k])) for k in best)
             for row, best in zip(probabilities, order, strict=True)
         ]
+
+    def is_sure(self, label: Label) -> bool:
+        """Whether an answer is as probable as it must be to be trusted; always where no such limit is known."""
+        return self.sure_from is None or label.probability is None or label.probability >= self.sure_from

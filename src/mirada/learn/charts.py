@@ -1,0 +1,450 @@
+"""Numbers and pixels -> pieces of an HTML page: escaped elements, tables, charts in SVG, thumbnails in JPEG.
+
+Does not know: models, files, what a page says. Charts are drawn in units of the picture and shrink with the page; their
+colours are variables of the page, so that they follow its light and dark scheme.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.learn.scores import ReliabilityBin
+
+__all__ = ["STYLE", "Markup", "Rung", "confusion_chart", "curve_chart", "duration", "framed", "ladder_chart"]
+__all__ += [
+    "ordered_by_confusion",
+    "percent",
+    "range_bar",
+    "reliability_chart",
+    "table",
+    "tag",
+    "thumbnail",
+    "together",
+]
+
+THUMBNAIL = 160
+"""The longest side of a thumbnail, in pixels."""
+MOST_NAMED = 40
+"""With more classes the confusion matrix has no names along its sides."""
+MOST_HOVERS = 2_000
+"""With more cells that are not empty, none tells what it is when pointed at: the page would be too large."""
+
+_TIMES = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 172_800)
+_VOID = frozenset({"circle", "image", "img", "line", "meta", "path", "polyline", "rect"})
+_KEPT = "\n\u200c\u200d"
+"""Controls that are needed: the end of a line, and two joiners that emoji and several scripts are written with."""
+
+
+class Markup(str):
+    """Text that is HTML already. All other text is escaped where it becomes part of an element."""
+
+    __slots__ = ()
+
+
+def tag(name: str, *content: str, **attributes: str | float | None) -> Markup:
+    """An element. Content that is not `Markup` and the values of attributes are escaped; None leaves one out.
+
+    >>> tag("p", "a < b", tag("b", "c"), class_="x")
+    '<p class="x">a &lt; b<b>c</b></p>'
+    """
+    given = {key: value for key, value in attributes.items() if value is not None}
+    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"' for key, value in given.items())
+    end = "/>" if name in _VOID and not content else f">{together(*content)}</{name}>"
+    return Markup(f"<{name}{written}{end}")
+
+
+def together(*content: str) -> Markup:
+    """Pieces one after the other; what is not `Markup` is escaped."""
+    return Markup("".join(each if isinstance(each, Markup) else escape(visible(each)) for each in content))
+
+
+def visible(text: str) -> str:
+    r"""The same text, with what cannot be written or would play tricks (half characters, controls) spelled out.
+
+    >>> visible("a\u202eb\udcff")
+    'a\\u202eb\\udcff'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if _is_odd(c) else c for c in text)
+
+
+def percent(share: float) -> str:
+    """A share, with as many digits as it takes not to say 0% or 100% of what is neither.
+
+    >>> percent(0.8812), percent(0.9996), percent(0.99999), percent(1.0)
+    ('88.1%', '99.96%', 'over 99.99%', '100.0%')
+    """
+    for digits in (1, 2):
+        text = f"{100 * share:.{digits}f}"
+        if share in (0, 1) or float(text) not in (0, 100):
+            return f"{text}%"
+    return "under 0.01%" if share < 0.5 else "over 99.99%"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(0.84), duration(45.9), duration(100), duration(9000)
+    ('0.8 s', '46 s', '1.7 min', '2.5 h')
+    """
+    unit, size = ("s", 1) if seconds < 59.5 else ("min", 60) if seconds < 5_970 else ("h", 3_600)
+    return f"{seconds / size:.{1 if seconds / size < 9.95 else 0}f} {unit}".replace(".0 ", " ")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], marked: int | None = None) -> Markup:
+    """A table; one row may be marked. On a narrow screen it scrolls by itself."""
+
+    def cells(row: Sequence[str]) -> list[Markup]:
+        return [tag("td", c, class_="long" if len(c) > 24 and not isinstance(c, Markup) else None) for c in row]
+
+    head = tag("tr", *(tag("th", each, scope="col") for each in heads))
+    body = (tag("tr", *cells(row), class_="marked" if i == marked else None) for i, row in enumerate(rows))
+    return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="wide")
+
+
+def range_bar(share: float, interval: tuple[float, float], other: float | None = None) -> Markup:
+    """A bar from 0 to 1: a tick at a share, its interval tinted, and a grey tick at another share."""
+    at = f"--v:{100 * share:.1f};--l:{100 * interval[0]:.1f};--h:{100 * interval[1]:.1f}"
+    return tag("span", class_="range", style=at if other is None else f"{at};--o:{100 * other:.1f}")
+
+
+def thumbnail(image: NDArray[np.uint8], side: int = THUMBNAIL) -> str:
+    """A picture (H, W, 3) RGB or (H, W, 1) grey as a data URI in JPEG, its longest side at most `side` pixels.
+
+    Tiny ones, such as digits of 8 x 8, are enlarged by a whole number, so that their pixels can be seen.
+    """
+    height, width = image.shape[:2]
+    longest = max(height, width)
+    if longest > side:
+        size = max(round(width * side / longest), 1), max(round(height * side / longest), 1)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    else:
+        image = image.repeat(side // longest, axis=0).repeat(side // longest, axis=1)
+    bgr = image[:, :, ::-1] if image.ndim == 3 and image.shape[2] == 3 else image
+    _, content = cv2.imencode(".jpg", np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, 82])
+    return "data:image/jpeg;base64," + base64.b64encode(content.tobytes()).decode()
+
+
+def framed(image: NDArray[np.uint8], box_xyxy: Sequence[float], side: int) -> Markup:
+    """A picture (H, W, 3) with a frame: outside of it the picture is shaded; the frame may reach beyond the picture."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = box_xyxy
+    left, top, right, bottom = min(x1, 0), min(y1, 0), max(x2, width), max(y2, height)
+    line = max(right - left, bottom - top) / 120
+    frame = f"M{x1:.2f} {y1:.2f}H{x2:.2f}V{y2:.2f}H{x1:.2f}Z"
+    return _svg(
+        (left - line, top - line, right - left + 2 * line, bottom - top + 2 * line),
+        "the picture, and the frame that the network sees",
+        tag("image", href=thumbnail(image, side), width=width, height=height, preserveAspectRatio="none"),
+        tag("path", d=f"M0 0H{width}V{height}H0Z{frame}", class_="shade", fill_rule="evenodd"),
+        tag("path", d=frame, class_="frame", stroke_width=line),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A step of the ladder as it is drawn.
+
+    Attributes:
+        stages: how many of the last stages it trained: the number that is written.
+        name: for whoever points at it.
+        seconds: from the beginning of training to its end.
+        accuracy, interval: on validation.
+        is_best: whether it is the model that was kept in the end.
+    """
+
+    stages: int
+    name: str
+    seconds: float
+    accuracy: float
+    interval: tuple[float, float]
+    is_best: bool
+
+
+def ladder_chart(rungs: Sequence[Rung]) -> Markup:
+    """Validation accuracy with its interval against the time it took, a point a rung."""
+    times = [max(rung.seconds, 0.01) for rung in rungs]
+    lows, highs = zip(*(rung.interval for rung in rungs), strict=True)
+    room = 0.08 * (max(highs) - min(lows)) + 0.002
+    x = _Axis(min(times) / 1.5, max(times) * 1.5, 58, 500, is_time=True)
+    y = _Axis(max(min(lows) - room, 0), min(max(highs) + room, 1), 250, 14)
+    points = []
+    for rung, time in zip(rungs, times, strict=True):
+        low, high = rung.interval
+        hover = f"{rung.name}: {percent(rung.accuracy)}, {percent(low)} to {percent(high)}, after {duration(time)}"
+        kind = "best" if rung.is_best else "other"
+        points += [
+            _line(x(time), y(low), x(time), y(high), f"bar-{kind}"),
+            tag("circle", tag("title", hover), cx=x(time), cy=y(rung.accuracy), r=10, class_=f"point-{kind}"),
+            _text(x(time), y(rung.accuracy) + 4, str(rung.stages), f"in-{kind}", "middle"),
+        ]
+    way = " ".join(f"{x(time):.1f},{y(rung.accuracy):.1f}" for rung, time in zip(rungs, times, strict=True))
+    axes = _scales(x, y, duration, "{:.0%}".format)
+    name, below = (
+        "validation accuracy of each step against time",
+        _text(279, 292, "time since training began", anchor="middle"),
+    )
+    return _svg((0, 0, 520, 300), name, *axes, below, tag("polyline", points=way, class_="way"), *points)
+
+
+def curve_chart(
+    title: str, lines: Mapping[str, Sequence[float | None]], best: int | None, tick: Callable[[float], str]
+) -> Markup:
+    """Small curves over the epochs.
+
+    Args:
+        title: written above.
+        lines: values by name, one an epoch, None where there is none; all but the first are thin.
+        best: the epoch, from 1, whose point on the first line is marked.
+        tick: how a value is written.
+    """
+    points = {
+        name: [(n, v) for n, v in enumerate(line, 1) if v is not None and math.isfinite(v)]
+        for name, line in lines.items()
+    }
+    known = [v for line in points.values() for _, v in line] or [0.0]
+    room = 0.06 * (max(known) - min(known)) or 0.05
+    x = _Axis(1, max(2, *(len(line) for line in lines.values())), 48, 288)
+    y = _Axis(max(min(known) - room, 0), max(known) + room, 134, 26)
+    drawn: list[Markup] = []
+    for place, (name, line) in enumerate(points.items()):
+        way = " ".join(f"{x(n):.1f},{y(v):.1f}" for n, v in line)
+        drawn.append(tag("polyline", tag("title", name), points=way, class_="faint" if place else "curve"))
+        for n, v in (point for point in line if place == 0 and point[0] == best):
+            hover = tag("title", f"epoch {n}: {tick(v)}")
+            drawn.append(tag("circle", hover, cx=x(n), cy=y(v), r=5, class_="point-best"))
+    axes = _scales(x, y, lambda n: f"{n:.0f}" if n == int(n) else "", tick, most=4)
+    written = _text(48, 14, title, "name"), _text(168, 165, "epoch", anchor="middle")
+    return _svg((0, 0, 300, 168), title, *written, *axes, *drawn)
+
+
+def reliability_chart(bins: Sequence[ReliabilityBin]) -> Markup:
+    """Share of right answers against the probability given, with intervals, and how many answers each bin has."""
+    x, y = _Axis(0, 1, 58, 500), _Axis(0, 1, 330, 14)
+    counts = _Axis(0, max(each.images for each in bins), 450, 398)
+    drawn: list[Markup] = []
+    for each in bins:
+        low, high = each.interval
+        said = (
+            f"{each.images:,} answers of {percent(each.low)} to {percent(each.high)}, mean {percent(each.confidence)}"
+        )
+        hover = f"{said}: {percent(each.accuracy)} of them are right ({percent(low)} to {percent(high)})"
+        centre, left, width = x(each.confidence), x(each.low) + 1, x(each.high) - x(each.low) - 2
+        top = counts(each.images)
+        drawn += [
+            _line(centre, y(low), centre, y(high), "bar-best"),
+            tag("circle", tag("title", hover), cx=centre, cy=y(each.accuracy), r=5.5, class_="point-best"),
+            tag("rect", tag("title", hover), x=left, y=top, width=width, height=450 - top, class_="count"),
+            _text(left + width / 2, top - 4, f"{each.images:,}", anchor="middle"),
+        ]
+    return _svg(
+        (0, 0, 520, 474),
+        "how often answers of each probability are right",
+        *_scales(x, y, "{:.0%}".format, "{:.0%}".format),
+        _line(x(0), y(0), x(1), y(1), "ideal"),
+        _line(58, 450, 500, 450, "grid"),
+        *drawn,
+        _text(279, 368, "probability that the model gave", anchor="middle"),
+        _text(279, 467, "answers with such a probability", anchor="middle"),
+    )
+
+
+def ordered_by_confusion(confusion: NDArray[np.int64]) -> list[int]:
+    """Class ids such that classes which are mixed up stand side by side, otherwise in their own order.
+
+    Chains of classes are joined end to end, those with the most mistakes between them first.
+    """
+    between = np.triu(confusion + confusion.T, 1)
+    rows, columns = np.nonzero(between)
+    chains = {k: [k] for k in range(len(confusion))}
+    for place in np.argsort(-between[rows, columns], kind="stable"):
+        i, j = int(rows[place]), int(columns[place])
+        first, second = chains[i], chains[j]
+        if first is second:
+            continue
+        if first[0] == i:
+            first.reverse()
+        if second[-1] == j:
+            second.reverse()
+        first += second
+        chains.update(dict.fromkeys(second, first))
+    distinct = {id(chain): chain for chain in chains.values()}.values()
+    return [k for chain in sorted(distinct, key=min) for k in chain]
+
+
+def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], order: Sequence[int]) -> Markup:
+    """The confusion matrix (K, K): a row a true class, a column an answer; the stronger, the larger a share of the row.
+
+    Args:
+        names: of the classes, by class id.
+        order: class ids in the order in which they are drawn.
+    """
+    classes, is_named = len(names), len(names) <= MOST_NAMED
+    cell = min(max(480 / classes, 20), 44) if is_named else 720 / classes
+    short = [_shortened(names[k], 26) for k in order]
+    margin = max(14 + 7.4 * max(map(len, short)), 132) if is_named else 24
+    placed = confusion[np.ix_(order, order)]
+    shares = placed / np.maximum(placed.sum(axis=1, keepdims=True), 1)
+    side, size = classes * cell, max(cell, 3.0)  # a lone cell of 1,000 classes must be seen too
+    drawn = [tag("rect", x=margin, y=margin, width=side, height=side, class_="field")]
+    rows, columns = np.nonzero(placed)
+    cells = sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda at: at[0] != at[1])  # mistakes on top
+    for i, j in cells:
+        x, y, share = margin + (j + 0.5) * cell, margin + (i + 0.5) * cell, float(shares[i, j])
+        hover = f"{names[order[i]]}, called {names[order[j]]}: {placed[i, j]:,} of {placed[i].sum():,}"
+        title = [tag("title", hover)] if len(cells) <= MOST_HOVERS else []
+        kind, strength = "right" if i == j else "wrong", 0.15 + 0.85 * share
+        square = {"x": x - size / 2, "y": y - size / 2, "width": size, "height": size}
+        drawn.append(tag("rect", *title, **square, class_=kind, fill_opacity=strength))
+        if is_named:
+            drawn.append(_text(x, y + 4, f"{placed[i, j]:,}", "in-dense" if share > 0.5 else "in-thin", "middle"))
+    for i, name in enumerate(short if is_named else []):
+        at, edge = margin + (i + 0.5) * cell, margin + (i + 1) * cell
+        turned = f"translate({at + 4:.1f} {margin - 6:.1f}) rotate(-90)"
+        drawn += [_text(margin - 6, at + 4, name, "name", "end"), tag("text", name, class_="name", transform=turned)]
+        drawn += [_line(margin, edge, margin + side, edge, "grid"), _line(edge, margin, edge, margin + side, "grid")]
+    if is_named:
+        drawn.append(_text(margin - 6, margin - 24, "the model says →", anchor="end"))
+        drawn.append(_text(margin - 6, margin - 8, "the picture shows ↓", anchor="end"))
+    else:
+        drawn.append(_text(margin, 16, "rows: what the picture shows; columns: what the model says"))
+    return _svg((0, 0, margin + side + 4, margin + side + 4), "confusion matrix", *drawn, width=margin + side + 4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Values from `low` to `high`, drawn from `start` to `end`; times by their logarithm."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    is_time: bool = False
+
+    def __call__(self, value: float) -> float:
+        low, high, at = self.low, self.high, value
+        if self.is_time:
+            low, high, at = math.log(low), math.log(high), math.log(at)
+        return self.start + (at - low) / (high - low) * (self.end - self.start)
+
+    def ticks(self, most: int) -> list[float]:
+        """Round values, at most about so many."""
+        if self.is_time:
+            inside = [time for time in _TIMES if self.low <= time <= self.high]
+            return inside[:: -(-len(inside) // (most + 1)) or 1]
+        rough = (self.high - self.low) / most
+        size = 10.0 ** math.floor(math.log10(rough))
+        step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough * 0.999)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [n * step for n in range(first, last + 1)]
+
+
+def _scales(
+    x: _Axis, y: _Axis, x_text: Callable[[float], str], y_text: Callable[[float], str], most: int = 5
+) -> list[Markup]:
+    """The lines and numbers of both axes."""
+    drawn: list[Markup] = []
+    for value in x.ticks(most):
+        drawn.append(_line(x(value), y.start, x(value), y.end, "grid"))
+        drawn.append(_text(x(value), y.start + 17, x_text(value), anchor="middle"))
+    for value in y.ticks(most):
+        drawn.append(_line(x.start, y(value), x.end, y(value), "grid"))
+        drawn.append(_text(x.start - 7, y(value) + 4, y_text(value), anchor="end"))
+    return drawn
+
+
+def _svg(view: tuple[float, float, float, float], label: str, *content: Markup, width: float | None = None) -> Markup:
+    at = {"viewBox": " ".join(map(_value, view))}
+    least = None if width is None else f"min-width: min({width:.0f}px, 30rem)"
+    return tag("svg", *content, **at, role="img", aria_label=label, width=width, style=least)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
+
+
+def _text(x: float, y: float, text: str, kind: str | None = None, anchor: str | None = None) -> Markup:
+    return tag("text", text, x=x, y=y, class_=kind, text_anchor=anchor)
+
+
+def _shortened(name: str, most: int) -> str:
+    shown = visible(name)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def _value(value: str | float) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return escape(visible(value)) if isinstance(value, str) else str(value)
+
+
+def _is_odd(character: str) -> bool:
+    """Whether a character is a control, invisible, half of one, or not allowed in XML."""
+    is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in _KEPT
+    return is_control or character in "\ufffe\uffff"
+
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --muted: #59626d; --line: #dfe3e8; --field: #f5f6f8;
+  --blue: #0068ad; --orange: #c8500a; --tint: #a9cfec; --warm: #fdf1e7; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e8eaed; --muted: #a3acb6; --line: #333a42;
+  --field: #1c2127; --blue: #5cb3ee; --orange: #f0994d; --tint: #2a557a; --warm: #33261a; } }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
+  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+main { max-width: 1060px; margin: 0 auto; padding: 2rem 1rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0; } h2 { font-size: 1.35rem; margin: 0 0 .6rem; }
+h3 { font-size: 1rem; margin: 1.6rem 0 .3rem; } p, li { max-width: 46rem; } p { margin: .5rem 0; }
+section { margin-top: 2.4rem; padding-top: 1.6rem; border-top: 1px solid var(--line); }
+nav { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin-top: 1rem; font-size: .92rem; }
+a, summary { color: var(--blue); } summary { cursor: pointer; margin: .6rem 0; }
+.small, figcaption, footer, .lead { color: var(--muted); font-size: .88rem; } footer { margin-top: 3rem; }
+.lead { font-size: 1.05rem; } .big { font-size: 4rem; line-height: 1.1; font-weight: 650; letter-spacing: -.02em; }
+.warning { background: var(--warm); border-left: 4px solid var(--orange); padding: .6rem .9rem; }
+.grid-of { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--least)), 1fr)); }
+.card { background: var(--field); border-radius: 8px; padding: .8rem 1rem; font-size: .92rem; }
+.card p { margin: .2rem 0; } .card b { font-size: 1.6rem; display: block; line-height: 1.3; }
+figure { margin: .6rem 0; break-inside: avoid; } figcaption { line-height: 1.4; margin-top: .25rem; }
+figcaption b { color: var(--ink); } .said { color: var(--orange); } .said.well { color: var(--blue); }
+img { max-width: 100%; height: auto; border-radius: 3px; vertical-align: bottom; }
+.thumbs { display: flex; gap: .4rem; align-items: end; height: 160px; } .thumbs > * { max-height: 160px; min-width: 0; }
+.thumbs img { object-fit: contain; object-position: left bottom; } .thumbs.two > * { max-width: calc(50% - .2rem); }
+.gone { display: block; width: 160px; height: 120px; overflow: hidden; padding: .5rem; background: var(--line);
+  color: var(--muted); font-size: .75rem; line-height: 1.3; border-radius: 3px; }
+.wide { overflow-x: auto; margin: .8rem 0; } table { border-collapse: collapse; font-size: .9rem; min-width: 100%; }
+th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
+  overflow-wrap: break-word; font-variant-numeric: tabular-nums; } th { color: var(--muted); font-weight: 500; }
+td { white-space: nowrap; } td.long { white-space: normal; min-width: 11rem; }
+.marked td { background: var(--field); font-weight: 600; }
+pre { background: var(--field); padding: .7rem 1rem; border-radius: 8px; white-space: pre-wrap; font-size: .88rem; }
+.range { display: block; height: .7rem; min-width: 6rem; margin: .4rem 0; border-radius: 2px; background:
+  linear-gradient(var(--blue), var(--blue)) calc(var(--v) * 1%) 0 / 4px 100% no-repeat,
+  linear-gradient(var(--muted), var(--muted)) calc(var(--o, -9) * 1%) 0 / 3px 100% no-repeat, var(--line)
+  linear-gradient(90deg, #0000 calc(var(--l) * 1%), var(--tint) 0 calc(var(--h) * 1%), #0000 0); }
+svg { display: block; max-width: 100%; height: auto; } figure > svg { width: 100%; max-width: 560px; }
+.matrix svg { max-width: max(100%, 30rem); }
+text { fill: var(--muted); font-size: 12.5px; } text.name { fill: var(--ink); } .grid { stroke: var(--line); }
+.in-best, .in-dense { fill: var(--paper); } .in-other, .in-thin { fill: var(--ink); }
+.point-best { fill: var(--blue); } .point-other { fill: var(--paper); stroke: var(--blue); stroke-width: 1.5; }
+.bar-best, .bar-other { stroke: var(--blue); stroke-width: 3; } .bar-other { stroke-width: 1.5; }
+.way, .curve, .faint { fill: none; stroke: var(--blue); stroke-width: 2; } .way { stroke: var(--line); }
+.faint { stroke: var(--orange); stroke-width: 1.2; } .ideal { stroke: var(--muted); stroke-dasharray: 5 4; }
+.count { fill: var(--tint); } .field { fill: none; stroke: var(--line); } .right { fill: var(--blue); }
+.wrong { fill: var(--orange); } .shade { fill: #000; fill-opacity: .5; } .frame { fill: none; stroke: #ff9a2e; }
+@media (max-width: 560px) { figure text { font-size: 16px; } }
+@media print { main { max-width: none; padding: 0; } nav, summary { display: none; } section { border: 0; }
+  h2, h3 { break-after: avoid; } .card, tr, svg { break-inside: avoid; } .wide { overflow: visible; }
+  html { font-size: 13px; } td, td.long { white-space: normal; min-width: 0 } .matrix svg { min-width: 0 !important; } }
+"""
+"""The style of the page: calm, light or dark as the reader's screen, blue for right and orange for wrong."""

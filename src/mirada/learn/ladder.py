@@ -1,0 +1,419 @@
+"""Transfer learning as a ladder: the head, then the last stage, then one stage more, each from the best so far.
+
+Rung 0 solves for a new head on the features of the frozen network, and chooses the preparation. Every further rung
+trains the last stages and the head from kept activations; what lies before the cut is never run again. A rung is kept,
+and the climb goes on, where its calibrated validation loss is clearly below the best so far.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.backbone.body import Body
+from mirada.data import Sample
+from mirada.errors import ArchitectureError, ImageError, UsageError
+from mirada.image import Preparation
+from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, choose_preparation, some_of_each
+from mirada.learn.head import fit_head
+from mirada.learn.job import Job, failures_json
+from mirada.learn.rows import Rows, Stores, prune_features
+from mirada.learn.scores import paired_test
+from mirada.learn.standing import Standing, is_clear, judged, trained_json, val_json
+from mirada.model import Model
+from mirada.model.model import State
+
+if TYPE_CHECKING:
+    from mirada.learn.rung import Climbed, RungRecipe
+    from mirada.learn.tail import Tail
+
+__all__ = ["Answers", "Options", "Retrain", "climb"]
+
+Retrain = Literal["auto", "head", "all"] | int
+"""How far to climb: as far as it pays, not at all, to the pixels, or the last N stages at once."""
+
+Answers = list[tuple[Sample, NDArray[np.float32] | ImageError]]
+"""Samples with their class scores (K,), or with the reason why they have none."""
+
+VIEWS = 4
+"""Of each training image: the picture as it is prepared, and three that are changed at random."""
+UNBALANCED = 3.0
+"""How many times as many images the largest class must have as the smallest for classes to be weighted."""
+FEWEST_EPOCHS = 3
+"""With time for fewer a rung is not begun."""
+ENOUGH_EPOCHS = 0.6
+"""The share of its epochs that makes a deeper rung worth more than a shallower one before it."""
+FINISH_SECONDS = 8.0
+"""What saving, converting and testing the result take, besides running the network."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    Args:
+        retrain: how far to climb.
+        deadline: of `time.perf_counter()`, for everything; infinite where there is none.
+        until: the validation accuracy that is enough, 0 to 1; None for no such limit.
+    """
+
+    retrain: Retrain = "auto"
+    deadline: float = math.inf
+    until: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Estimate:
+    """A rung that may be begun, and what it takes.
+
+    Attributes:
+        tail: what it would train.
+        recipe: with all its epochs.
+        views: of each training image.
+        extraction: seconds to run what is not kept yet.
+        epoch: seconds of each epoch.
+    """
+
+    tail: Tail
+    recipe: RungRecipe
+    views: int
+    extraction: float
+    epoch: float
+
+    def seconds(self, share: float = 1.0) -> float:
+        """Of the rung, with this share of its epochs."""
+        return self.extraction + share * self.recipe.epochs * self.epoch
+
+
+def climb(
+    job: Job, body: Body, options: Options, save: Callable[[Model], None], begun: Model | None = None
+) -> tuple[Model, Answers | None]:
+    """Climb the ladder.
+
+    Args:
+        job: what to learn from.
+        body: the pretrained network.
+        options: how far.
+        save: called with the model after each rung, with the best so far.
+        begun: what an interrupted run had saved: the climb goes on from there.
+
+    Returns:
+        The best model, not yet calibrated or evaluated (how it was made is in its `training`), and what it answers for
+        the validation samples, where its own engine was asked already.
+
+    Raises:
+        UsageError: more stages are asked for than there are; there is no room to keep activations.
+        DataError: no training image of a class can be read.
+    """
+    ladder = _Ladder(job, body, options, save)
+    try:
+        return ladder.climbed(begun)
+    finally:
+        ladder.stores.close()
+
+
+class _Ladder:
+    """One climb."""
+
+    def __init__(self, job: Job, body: Body, options: Options, save: Callable[[Model], None]) -> None:
+        self.job, self.body, self.options, self.save = job, body, options, save
+        self.classes = len(job.dataset.class_names)
+        self.notes: list[str] = []
+        self.rungs: list[dict[str, Any]] = []
+        self.learnt: dict[str, Any] = {"method": "transfer: the ladder"}
+        self.stores = Stores()
+        self.train = Rows(job, "train", self.stores)
+        self.val = Rows(job, "val", self.stores)
+        self._head_logits: NDArray[np.float32] | None = None
+
+    def climbed(self, begun: Model | None) -> tuple[Model, Answers | None]:
+        """The whole way."""
+        if isinstance(self.options.retrain, int):
+            self._targets()  # refuses a wrong number before any work is done
+        standing = self._head() if begun is None else self._resumed(begun)
+        done = {rung["stages"] for rung in self.rungs}
+        waiting = [stages for stages in self._targets() if stages not in done]
+        try:
+            while waiting and self._may_go_on() and not self._is_enough(standing):
+                higher = self._rung(self._next(waiting, standing), standing)
+                if higher is None:
+                    break
+                standing = higher
+        except KeyboardInterrupt:
+            self.notes.append("Training was stopped by Ctrl-C: the best rung so far was kept.")
+        self.stores.close(delete=True)
+        prune_features()
+        kept = [rung for rung in self.rungs if rung["is_kept"]][-1]
+        is_head = kept["stages"] == 0 and self._head_logits is not None
+        answers = self.val.answered(self._head_logits) if is_head and self._head_logits is not None else None
+        return self._recorded(standing, is_finished=True), answers
+
+    # Rung 0
+
+    def _head(self) -> Standing:
+        begin = time.perf_counter()
+        preparation = self._preparation()
+        features = self.train.features(self.body, preparation, "features of the training images")
+        val_features = self.val.features(self.body, preparation, "features of the validation images")
+        self.job.check_all_classes(self.train.class_ids, (*self.train.failures, *self.val.failures))
+        self.job.progress("solving for the head", 0, None)
+        weights = self._image_weights()
+        head = fit_head(features, self.train.class_ids, val_features, self.val.class_ids, self.classes, weights=weights)
+        state: State = {f"backbone.{name}": array for name, array in self.body.state.items()}
+        state |= {"head.weight": head.weight, "head.bias": head.bias}
+        model = Model(self.body.backbone, state, preparation, self.job.task)
+        self.learnt |= {
+            "inverse_strength": head.chosen,
+            "trials": [asdict(trial) for trial in head.trials if len(self.val)],
+        }
+        self._head_logits = head(val_features)
+        return self._stands("head", 0, head.weight.size + head.bias.size, begin, model, self._head_logits, None)
+
+    def _preparation(self) -> Preparation:
+        """The preparation that the features of some images are best with."""
+        usual = self.body.preparation
+        if len(self.val) < FEWEST:
+            return usual
+        some = self.train.some(some_of_each(self.train.all_class_ids, TRAIN_IMAGES))
+        some_val = self.val.some(some_of_each(self.val.all_class_ids, VAL_IMAGES))
+
+        def features(preparation: Preparation, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            stage = f"choosing the view: {name}"
+            return some.features(self.body, preparation, stage), some_val.features(self.body, preparation, stage)
+
+        some.features(self.body, usual, "choosing the view: as usual")
+        some_val.features(self.body, usual, "choosing the view: as usual")
+        chosen, tried = choose_preparation(usual, features, some.class_ids, some_val.class_ids, self.classes)
+        self.learnt["preparations_tried"] = tried
+        return chosen
+
+    def _image_weights(self) -> NDArray[np.float32] | None:
+        weights = self._class_weights()
+        return None if weights is None else weights[self.train.class_ids]
+
+    def _class_weights(self) -> NDArray[np.float32] | None:
+        """So that classes count alike where their sizes are far apart; 1 on average over the images."""
+        counts = np.bincount(self.train.class_ids, minlength=self.classes)
+        if counts.max() < UNBALANCED * max(counts.min(), 1):
+            return None
+        weights = len(self.train) / (self.classes * np.maximum(counts, 1))
+        note = (
+            f"The largest class has {counts.max():,} training images, the smallest {counts.min():,}: images were "
+            "weighted so that all classes count alike."
+        )
+        if note not in self.notes:
+            self.notes.append(note)
+        return weights.astype(np.float32)
+
+    # The rungs above
+
+    def _targets(self) -> list[int]:
+        """How many of the last stages each rung trains."""
+        retrain = self.options.retrain
+        if retrain == "head":
+            return []
+        if retrain == "auto" and not len(self.val):
+            self.notes.append(
+                "Without validation images nothing tells whether more layers help: only the head was trained."
+            )
+            return []
+        if not math.isinf(self.options.deadline) and self._seconds_left() < FINISH_SECONDS:
+            self.notes.append("There was no time for more than the head.")
+            return []
+        self.job.progress("loading torch", 0, None)
+        try:
+            count = len(self.body.stages)
+        except ArchitectureError as error:
+            if retrain != "auto":
+                raise UsageError(f"--retrain {retrain}: {error}; only --retrain head can be done") from error
+            self.notes.append(f"Only the head was trained: {error}.")
+            return []
+        if isinstance(retrain, int) and not 1 <= retrain <= count:
+            raise UsageError(f"--retrain {retrain}: {self.body.backbone.name} has {count} stages, give 1 to {count}")
+        return list(range(1, count + 1)) if retrain == "auto" else [count if retrain == "all" else retrain]
+
+    def _next(self, waiting: list[int], standing: Standing) -> int:
+        """Take the next rung. Where there is no time for the next two, but for the second, the first is left out."""
+        first = waiting.pop(0)
+        if math.isinf(self.options.deadline) or not waiting:
+            return first
+        one, two = (self._estimate(stages, standing.model) for stages in (first, waiting[0]))
+        left = self._seconds_left()
+        if one.seconds() + two.seconds(ENOUGH_EPOCHS) - two.extraction > left >= two.seconds(ENOUGH_EPOCHS):
+            self.notes.append(f"Rung {first} was left out: there was time for rung {waiting[0]} or for both in haste.")
+            return waiting.pop(0)
+        return first
+
+    def _rung(self, stages: int, standing: Standing) -> Standing | None:
+        """Train the last `stages` stages; the best so far, or None where there is no time for the rung."""
+        from mirada.learn.rung import fit_tail
+
+        begin = time.perf_counter()
+        place = len(self.body.stages) - stages
+        name, preparation = self.body.stages[place].name, standing.model.preparation
+        estimate = self._estimate(stages, standing.model)
+        left = self._seconds_left() - estimate.extraction
+        epochs = estimate.recipe.epochs
+        if not math.isinf(left):
+            epochs = min(epochs, int(left / estimate.epoch))
+        if epochs < min(FEWEST_EPOCHS, estimate.recipe.epochs):
+            self.notes.append(
+                f"There was no time for rung {stages}, from {name}: it takes about {_duration(estimate.seconds())}."
+            )
+            return None
+        recipe = replace(estimate.recipe, epochs=epochs)
+        stage = f"rung {stages}, from {name}"
+        self.job.progress(f"{stage}: about {_duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
+        taps = self._taps(stages)
+        train = self.train.inputs(
+            self.body, preparation, place, taps, estimate.views, f"{stage}: activations of the training images"
+        )
+        val = self.val.inputs(self.body, preparation, place, taps, 1, f"{stage}: activations of the validation images")
+        climbed = fit_tail(
+            estimate.tail,
+            train,
+            val,
+            recipe,
+            class_weights=self._class_weights(),
+            seed=self.job.seed * 100 + stages,
+            deadline=self.options.deadline - self._reserve(),
+            stage=f"{stage}: training",
+            progress=self.job.progress,
+        )
+        if climbed.was_stopped:
+            self.notes.append(
+                f"Rung {stages} was ended early, by Ctrl-C or because the time was over: of {len(climbed.epochs)} "
+                "epochs the best was taken."
+            )
+        model = self._with_tail(standing.model, estimate.tail)
+        learnt = sum(p.numel() for p in estimate.tail.parameters() if p.requires_grad)
+        return self._stands(name, stages, learnt, begin, model, climbed.val_logits, standing, climbed, recipe)
+
+    def _estimate(self, stages: int, model: Model) -> _Estimate:
+        """What a rung will take, measured on a few steps and on the images run so far."""
+        from mirada.engine.process import prepare_process
+        from mirada.learn.rung import rung_recipe, step_seconds
+
+        prepare_process()
+        place, taps, recipe = len(self.body.stages) - stages, self._taps(stages), rung_recipe(len(self.train))
+        views, tail = min(VIEWS, recipe.epochs), self._tail(stages, model)
+        missing = sum(
+            rows.missing(self.body, model.preparation, place, taps, count)
+            for rows, count in ((self.train, views), (self.val, 1))
+        )
+        step = step_seconds(tail, self._input_shape(place), recipe.batch_size)
+        steps = -(-len(self.train) // recipe.batch_size)
+        epoch = step * steps + step / recipe.batch_size / 3 * len(self.val)  # forward is a third of a step
+        return _Estimate(tail, recipe, views, missing / self.train.rate, epoch)
+
+    def _taps(self, stages: int) -> tuple[int, ...]:
+        """Where activations are kept: at the cut of this rung, and of its neighbour: one network serves both."""
+        neighbour = stages + 1 if stages % 2 else stages - 1
+        places = {len(self.body.stages) - each for each in (stages, neighbour)}
+        return tuple(sorted(place for place in places if place > 0))
+
+    def _tail(self, stages: int, model: Model) -> Tail:
+        from mirada.engine.precision import training_dtype
+        from mirada.learn.tail import Tail
+
+        weight, bias = (np.asarray(model.state[f"head.{name}"], np.float32) for name in ("weight", "bias"))
+        return Tail(model.body.stages[-stages:], weight, bias, training_dtype())
+
+    def _with_tail(self, model: Model, tail: Tail) -> Model:
+        state = model.state | {f"backbone.{name}": array for name, array in tail.state().items()}
+        head = {f"head.{name}": p.detach().numpy().copy() for name, p in tail.head.named_parameters()}
+        return replace(model, state=state | head)
+
+    def _input_shape(self, place: int) -> tuple[int, ...]:
+        if place:
+            return self.body.stages[place - 1].output_shape
+        width, height = self.body.preparation.size_wh
+        return self.body.preparation.channels, height, width
+
+    def _seconds_left(self) -> float:
+        return self.options.deadline - self._reserve() - time.perf_counter()
+
+    def _reserve(self) -> float:
+        """What is kept of the time for calibration and the test."""
+        images = len(self.job.parts.val) + len(self.job.parts.test)
+        return FINISH_SECONDS + images / self.train.rate
+
+    # What is better, and what is written down
+
+    def _may_go_on(self) -> bool:
+        """Whether the last rung was worth it, and not ended by Ctrl-C or the end of the time."""
+        return self.rungs[-1]["is_kept"] and not self.rungs[-1].get("was_stopped", False)
+
+    def _is_enough(self, standing: Standing) -> bool:
+        right = float(standing.val_right.mean()) if len(standing.val_right) else 0.0
+        if self.options.until is not None and right >= self.options.until:
+            self.notes.append(
+                f"The climb ended: {right:.1%} on val is at least the {self.options.until:.1%} asked for."
+            )
+            return True
+        return False
+
+    def _stands(
+        self,
+        name: str,
+        stages: int,
+        parameters: int,
+        begin: float,
+        model: Model,
+        val_logits: NDArray[np.float32],
+        before: Standing | None,
+        climbed: Climbed | None = None,
+        recipe: RungRecipe | None = None,
+    ) -> Standing:
+        """Record a rung, and save the better of it and what stood before."""
+        losses, right = judged(val_logits, self.val.class_ids)
+        is_better = before is None or not len(losses) or is_clear(before.val_losses - losses)
+        if not is_better and self.options.retrain != "auto":
+            self.notes.append("On val this is not clearly better than the head alone: --retrain head is quicker.")
+            is_better = True
+        self.rungs.append(
+            {
+                "name": name,
+                "stages": stages,
+                "parameters": parameters,
+                "seconds": round(time.perf_counter() - begin, 2),
+                "val": val_json(losses, right),
+                "p_value": None if before is None or not len(right) else paired_test(right, before.val_right),
+                "is_kept": bool(is_better),
+            }
+            | ({} if climbed is None or recipe is None else trained_json(climbed, recipe))
+        )
+        standing = Standing(model, losses, right) if is_better or before is None else before
+        standing = replace(standing, model=self._recorded(standing, is_finished=False))
+        self.save(standing.model)
+        return standing
+
+    def _recorded(self, standing: Standing, *, is_finished: bool) -> Model:
+        learnt = self.learnt | {
+            "rungs": list(self.rungs),
+            "unreadable": failures_json((*self.train.failures, *self.val.failures)),
+            "notes": [*self.train.notes, *self.notes],
+        }
+        if not is_finished:
+            learnt["climbing"] = {"val_losses": standing.val_losses.tolist(), "val_right": standing.val_right.tolist()}
+        return replace(standing.model, training=learnt)
+
+    def _resumed(self, begun: Model) -> Standing:
+        """Where an interrupted climb stood."""
+        state = dict(begun.training)
+        climbing = state.pop("climbing")
+        self.rungs, self.notes = list(state.pop("rungs")), list(state.pop("notes"))
+        self.learnt = state
+        self.train.features(self.body, begun.preparation, "features of the training images")
+        self.val.features(self.body, begun.preparation, "features of the validation images")
+        return Standing(begun, np.array(climbing["val_losses"]), np.array(climbing["val_right"], bool))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,242 @@
+"""The images of a part as rows of what a frozen network gives for them: features, and activations at a cut."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.backbone.body import Body
+from mirada.data import Part, Sample
+from mirada.engine import Engine, Program, open_engine
+from mirada.engine.extract import extract
+from mirada.engine.kept import Kept, Layout
+from mirada.engine.program import body_program
+from mirada.engine.unchanged import Unchanged
+from mirada.errors import ImageError, UsageError
+from mirada.image import Preparation
+from mirada.image.views import VIEWS_VERSION
+from mirada.learn.job import Job
+from mirada.machine import cache_folder
+
+if TYPE_CHECKING:
+    from mirada.learn.rung import Inputs
+
+__all__ = ["Rows", "Stores", "prune_features"]
+
+FIRST_RATE = 100.0
+"""Images a second, before any was run."""
+
+
+class Stores:
+    """The kept outputs that a climb has open, each once."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Kept] = {}
+        self._passing: set[str] = set()
+        self._private: set[str] = set()
+
+    def kept(self, engine: Engine, preparation: Preparation, seed: int) -> Kept:
+        """Where the outputs of an engine for views framed by a preparation are kept.
+
+        Where another process is at work there, this one keeps its own.
+        """
+        content = [engine.program.key, engine.name, preparation.to_json(), VIEWS_VERSION, seed]
+        name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+        if name not in self._open:
+            folder, layout = cache_folder("activations") / name, _layout(engine)
+            try:
+                self._open[name] = Kept(folder, layout)
+            except BlockingIOError:
+                self._open[name] = Kept(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder.parent)), layout)
+                self._private.add(name)
+            if any(len(shape) > 1 for shape, _ in layout):
+                self._passing.add(name)
+        return self._open[name]
+
+    def close(self, *, delete: bool = False) -> None:
+        """Close them all.
+
+        Args:
+            delete: whether the activations, which are large and of no more use, are deleted; features stay.
+        """
+        for name, kept in self._open.items():
+            kept.close()
+            if name in self._private or (delete and name in self._passing):
+                shutil.rmtree(kept.folder, ignore_errors=True)
+        self._open.clear()
+
+
+@dataclass(eq=False)
+class Rows:
+    """The readable samples of a part, and their outputs.
+
+    Attributes:
+        stores: what is kept, shared with the other parts.
+        failures: those that could not be read.
+        rate: images a second that went through the network.
+        notes: what should be said of the engine.
+    """
+
+    job: Job
+    part: Part
+    stores: Stores
+    failures: tuple[ImageError, ...] = ()
+    rate: float = FIRST_RATE
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._samples: Sequence[Sample] = self.job.samples(self.part)
+        self._contents = self.job.contents(self.part)
+        self._ids = self.job.class_ids(self.part)
+        self._is_read = np.ones(len(self._samples), bool)
+
+    def __len__(self) -> int:
+        return int(self._is_read.sum())
+
+    @property
+    def all_class_ids(self) -> NDArray[np.int64]:
+        """(N,) of all samples, those that cannot be read too."""
+        return self._ids
+
+    @property
+    def class_ids(self) -> NDArray[np.int64]:
+        """(n,) of the samples that could be read."""
+        return self._ids[self._is_read]
+
+    def some(self, places: NDArray[np.int64]) -> Rows:
+        """Rows of these samples only."""
+        rows = Rows(self.job, self.part, self.stores)
+        rows._samples = [self._samples[i] for i in places]
+        rows._contents = [self._contents[i] for i in places]
+        rows._ids, rows._is_read = self._ids[places], np.ones(len(places), bool)
+        return rows
+
+    def answered(self, logits: NDArray[np.float32]) -> list[tuple[Sample, NDArray[np.float32] | ImageError]]:
+        """Each sample with its row of the logits (n, K), or with the reason why it cannot be read and has none."""
+        rows, errors = iter(logits), {error.name: error for error in self.failures}
+        return [
+            (sample, next(rows) if is_read else errors[sample.key])
+            for sample, is_read in zip(self._samples, self._is_read, strict=True)
+        ]
+
+    def features(self, body: Body, preparation: Preparation, stage: str) -> NDArray[np.float32]:
+        """(n, F) float32 of the samples that can be read."""
+        if not self._samples:
+            return np.zeros((0, body.features), np.float32)
+        engine = self._engine(body_program(body))
+        kept = self.stores.kept(engine, preparation, self.job.seed)
+        places = self._extracted(engine, preparation, kept, 1, stage)
+        found: NDArray[np.float32] = kept.read(places[:, 0], 0).astype(np.float32, copy=False)
+        return found
+
+    def missing(self, body: Body, preparation: Preparation, place: int, taps: tuple[int, ...], views: int) -> int:
+        """How many views are still to be run for `inputs`."""
+        if not self._samples:
+            return 0
+        engine = self._engine_at(body, place, taps)
+        kept = self.stores.kept(engine, preparation, self.job.seed)
+        whole = [content for content, is_read in zip(self._contents, self._is_read, strict=True) if content and is_read]
+        return sum(kept.place(content, view) is None for content in whole for view in range(views))
+
+    def inputs(
+        self, body: Body, preparation: Preparation, place: int, taps: tuple[int, ...], views: int, stage: str
+    ) -> Inputs:
+        """What the stage number `place` is given for every view, run where it is not kept; other taps are kept too."""
+        import torch
+
+        from mirada.engine.torch_engine import normalised
+        from mirada.learn.rung import Inputs
+
+        engine = self._engine_at(body, place, taps)
+        kept = self.stores.kept(engine, preparation, self.job.seed)
+        places = (
+            self._extracted(engine, preparation, kept, views, stage)
+            if self._samples
+            else np.zeros((0, views), np.int64)
+        )
+        output = taps.index(place) if place else 0
+
+        def read(images: NDArray[np.int64], numbers: NDArray[np.int64]) -> torch.Tensor:
+            rows = torch.from_numpy(kept.read(places[images, numbers], output))
+            return rows.permute(0, 3, 1, 2) if place else normalised(rows, preparation)
+
+        return Inputs(read, self.class_ids, views)
+
+    def _engine_at(self, body: Body, place: int, taps: tuple[int, ...]) -> Engine:
+        return self._engine(body_program(body, taps)) if place else Unchanged(body_program(body))
+
+    def _engine(self, program: Program) -> Engine:
+        engine = _open(self.job, program)
+        if engine.note and engine.note not in self.notes:
+            self.notes.append(engine.note)
+        return engine
+
+    def _extracted(
+        self, engine: Engine, preparation: Preparation, kept: Kept, views: int, stage: str
+    ) -> NDArray[np.int64]:
+        """Run what is missing; the rows (n, views) of the samples that can be read."""
+        before, begin = len(kept), time.perf_counter()
+        self._check_room(kept, views)
+        found = extract(
+            engine,
+            self._samples,
+            self._contents,
+            preparation,
+            kept,
+            views=views,
+            seed=self.job.seed,
+            stage=stage,
+            progress=self.job.progress,
+        )
+        if len(kept) - before >= 100:
+            self.rate = (len(kept) - before) / (time.perf_counter() - begin)
+        self.failures = found.failures
+        self._is_read = np.asarray((found.places >= 0).all(axis=1))
+        return found.places[self._is_read]
+
+    def _check_room(self, kept: Kept, views: int) -> None:
+        needed = (len(self._samples) * views - len(kept)) * kept.row_bytes
+        free = shutil.disk_usage(kept.folder).free
+        if needed > 0.95 * free:
+            raise UsageError(
+                f"{kept.folder} has room for {free / 2**30:.1f} GiB, but {needed / 2**30:.1f} GiB of "
+                "activations are to be kept there: free some space, name another folder in MIRADA_CACHE, or train "
+                "less: --retrain head"
+            )
+
+
+_engines: dict[str, Engine] = {}
+
+
+def _open(job: Job, program: Program) -> Engine:
+    """The engine of a program, opened once a process."""
+    if program.key not in _engines:
+        job.progress("preparing the network", 0, None)
+        _engines.clear()
+        _engines[program.key] = open_engine(program)
+    return _engines[program.key]
+
+
+def prune_features(most: int = 2 * 2**30) -> None:
+    """Delete the activations that were used longest ago, until the others take no more than so many bytes."""
+    folders = [folder for folder in cache_folder("activations").iterdir() if folder.is_dir()]
+    total = 0
+    for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
+        total += sum(file.stat().st_size for file in folder.iterdir())
+        if total > most:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _layout(engine: Engine) -> Layout:
+    outputs = engine(np.zeros((1, *engine.program.input_shape), np.uint8))
+    return tuple((array.shape[1:], array.dtype.str) for array in outputs)

@@ -1,0 +1,258 @@
+"""Training the tail of a network from kept activations: one rung of the ladder, from top to bottom.
+
+Does not know: where activations come from, which rung it is, how a model is saved.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mirada.errors import TrainingError
+from mirada.learn.fit import Epoch
+from mirada.learn.head import cross_entropies
+from mirada.learn.scores import fit_temperature
+from mirada.learn.tail import Tail
+from mirada.progress import Progress, silent
+
+__all__ = ["Climbed", "Inputs", "RungRecipe", "calibrated_losses", "fit_tail", "rung_recipe", "step_seconds"]
+
+
+@dataclass(frozen=True)
+class RungRecipe:
+    """The numbers of a rung.
+
+    Args:
+        epochs: how often every training image is seen, each time in one of its views.
+        batch_size: images a step.
+        learning_rate: of the head and the last stage; it rises for the first tenth of the steps, then falls along half
+            a cosine to zero.
+        stage_decay: how many times smaller it is for each stage further from the end (Howard and Ruder, "Universal
+            language model fine-tuning", 2018, section 3.2, with another factor).
+        weight_decay: decoupled, of AdamW; not on biases.
+        label_smoothing: share of the truth that is given to all classes alike (Szegedy et al., "Rethinking the
+            Inception architecture", 2016, section 7).
+        patience: epochs without a better one after which the rung ends, counted from the middle on: before, steps are
+            so large that the loss may rise for a while.
+    """
+
+    epochs: int
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    stage_decay: float = 0.7
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.1
+    patience: int = 5
+
+    def json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+MOST_EPOCHS, FEWEST_STEPS, ENOUGH_IMAGES = 12, 200, 30_000
+
+
+def rung_recipe(images: int) -> RungRecipe:
+    """The recipe for a number of training images: 12 epochs, fewer for many images, more for few."""
+    seen = max(min(MOST_EPOCHS * images, ENOUGH_IMAGES), 3 * images, FEWEST_STEPS * 32)
+    return RungRecipe(min(-(-seen // images), 100))
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a tail is trained on or judged by.
+
+    Attributes:
+        read: (n,) positions of images and (n,) numbers of views -> the input of the tail (n, D, H, W).
+        class_ids: (N,).
+        views: how many there are of each image.
+    """
+
+    read: Callable[[NDArray[np.int64], NDArray[np.int64]], Tensor]
+    class_ids: NDArray[np.int64]
+    views: int
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Climbed:
+    """What a rung gave.
+
+    Attributes:
+        epochs: one record each.
+        val_logits: (M, K) of the best epoch, whose weights the tail has.
+        was_stopped: by Ctrl-C or the end of the time.
+    """
+
+    epochs: tuple[Epoch, ...]
+    val_logits: NDArray[np.float32]
+    was_stopped: bool
+
+
+def fit_tail(
+    tail: Tail,
+    train: Inputs,
+    val: Inputs,
+    recipe: RungRecipe,
+    *,
+    class_weights: NDArray[np.float32] | None = None,
+    seed: int = 0,
+    deadline: float = math.inf,
+    stage: str = "training",
+    progress: Progress = silent,
+) -> Climbed:
+    """Train a tail in place; at the end it has the weights of the epoch with the lowest calibrated validation loss.
+
+    Ctrl-C and the deadline end it and keep the best epoch so far; before the first epoch is done, Ctrl-C is raised.
+
+    Args:
+        class_weights: (K,) how much an image of each class counts; None for all alike.
+        deadline: of `time.perf_counter()`.
+
+    Raises:
+        TrainingError: the loss is no longer a number.
+    """
+    optimizer = torch.optim.AdamW(_groups(tail, recipe), fused=True)
+    rng = np.random.default_rng(seed)
+    steps_an_epoch = -(-len(train) // recipe.batch_size)
+    steps = steps_an_epoch * recipe.epochs
+    weights = None if class_weights is None else torch.from_numpy(class_weights)
+    begin, epochs, best, step, was_stopped = time.perf_counter(), list[Epoch](), _Best(), 0, False
+    try:
+        for number in range(1, recipe.epochs + 1):
+            losses = []
+            order = rng.permutation(len(train))
+            for i in range(0, len(order), recipe.batch_size):
+                chosen = order[i : i + recipe.batch_size]
+                _set_learning_rate(optimizer, step / steps)
+                logits = tail(train.read(chosen, rng.integers(0, train.views, len(chosen))))
+                targets = torch.from_numpy(train.class_ids[chosen])
+                loss = functional.cross_entropy(logits, targets, weights, label_smoothing=recipe.label_smoothing)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                losses.append(loss.item())
+                step += 1
+                progress(stage, step, steps, _note(number, recipe, epochs))
+                if time.perf_counter() > deadline and epochs:
+                    raise _OutOfTimeError
+            logits_of_val = val_logits(tail, val)
+            if not (np.isfinite(losses).all() and np.isfinite(logits_of_val).all()):
+                raise TrainingError(
+                    f"{stage}: in epoch {number} the loss was no longer a number. Train less: --retrain head"
+                )
+            val_loss = float(calibrated_losses(logits_of_val, val.class_ids).mean()) if len(val) else None
+            accuracy = float((logits_of_val.argmax(axis=1) == val.class_ids).mean()) if len(val) else None
+            seconds = time.perf_counter() - begin
+            epochs.append(Epoch(number, float(np.mean(losses)), val_loss, accuracy, round(seconds, 2)))
+            best.keep(tail, epochs[-1], logits_of_val)
+            was_stopped = number < recipe.epochs and time.perf_counter() > deadline
+            if was_stopped or number - max(best.number, recipe.epochs // 2) >= recipe.patience:
+                break
+    except (KeyboardInterrupt, _OutOfTimeError):
+        was_stopped = True
+        if not epochs:
+            raise
+    best.restore(tail)
+    return Climbed(tuple(epochs), best.logits, was_stopped)
+
+
+class _OutOfTimeError(Exception):
+    """The deadline has passed within an epoch."""
+
+
+def val_logits(tail: Tail, val: Inputs) -> NDArray[np.float32]:
+    """Class scores (M, K) of the first view of every image."""
+    found = [np.zeros((0, tail.head.out_features), np.float32)]
+    with torch.inference_mode():
+        for i in range(0, len(val), 64):
+            places = np.arange(i, min(i + 64, len(val)))
+            found.append(tail(val.read(places, np.zeros_like(places))).numpy())
+    return np.concatenate(found)
+
+
+def calibrated_losses(logits: NDArray[np.floating], class_ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cross entropy (M,) of each image after temperature scaling fitted on these images.
+
+    So models are compared by what they know, not by how loudly they say it.
+    """
+    if not len(class_ids):
+        return np.zeros(0)
+    return cross_entropies(logits / fit_temperature(logits, class_ids), class_ids)
+
+
+def step_seconds(tail: Tail, input_shape: tuple[int, ...], batch_size: int) -> float:
+    """Seconds of one training step, measured on the tail as it is, which is not changed.
+
+    Args:
+        input_shape: of the tail for one image, (D, H, W).
+    """
+    x = torch.rand(batch_size, *input_shape).contiguous(memory_format=torch.channels_last)
+    targets = torch.zeros(batch_size, dtype=torch.int64)
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        functional.cross_entropy(tail(x), targets).backward()  # type: ignore[no-untyped-call]
+        times.append(time.perf_counter() - begin)
+    tail.zero_grad()
+    return min(times)
+
+
+def _groups(tail: Tail, recipe: RungRecipe) -> list[dict[str, Any]]:
+    """Parameters by depth: smaller steps further from the end; biases do not decay."""
+    *stages, head = tail.parameters_by_depth()
+    groups = []
+    for depth, parameters in enumerate([head, *reversed(stages)]):
+        rate = recipe.learning_rate * recipe.stage_decay ** max(depth - 1, 0)
+        learnt = [p for p in parameters if p.requires_grad]
+        filters, biases = [p for p in learnt if p.ndim > 1], [p for p in learnt if p.ndim <= 1]
+        for members, decay in ((filters, recipe.weight_decay), (biases, 0.0)):
+            groups.append({"params": members, "lr": rate, "full": rate, "weight_decay": decay})
+    return groups
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+    factor = (share + 0.002) / 0.1 if share < 0.1 else 0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9))
+    for group in optimizer.param_groups:
+        group["lr"] = group["full"] * min(factor, 1.0)
+
+
+@dataclass
+class _Best:
+    """The weights and validation scores of the best epoch so far."""
+
+    number: int = 0
+    loss: float = math.inf
+    state: dict[str, Tensor] | None = None
+    logits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def keep(self, tail: Tail, epoch: Epoch, logits: NDArray[np.float32]) -> None:
+        """Copy the weights where the epoch is the best, or where nothing can tell."""
+        if epoch.val_loss is None or epoch.val_loss < self.loss or self.state is None:
+            self.number, self.loss = epoch.number, math.inf if epoch.val_loss is None else epoch.val_loss
+            self.state = {name: parameter.detach().clone() for name, parameter in tail.named_parameters()}
+            self.logits = logits
+
+    def restore(self, tail: Tail) -> None:
+        """Give the tail its best weights back."""
+        with torch.no_grad():
+            for name, parameter in tail.named_parameters():
+                if self.state is not None:
+                    parameter.copy_(self.state[name])
+
+
+def _note(number: int, recipe: RungRecipe, epochs: Sequence[Epoch]) -> str:
+    note = f"epoch {number}/{recipe.epochs}"
+    accuracy = epochs[-1].val_accuracy if epochs else None
+    return note if accuracy is None else f"{note}, val {accuracy:.1%}"

@@ -1,0 +1,270 @@
+"""The ladder of transfer learning, on three textures of ten pictures each."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mirada.data import Sample
+from mirada.errors import UsageError
+from mirada.learn import train
+from mirada.model import Model, load
+from mirada.model.store import is_unfinished
+
+STAGES = ("conv_stem", "blocks.2", "blocks.4", "blocks.5", "blocks.6")
+
+
+class Killed(BaseException):
+    """As if the process had been killed: nothing may catch it."""
+
+
+def _weights(model: Model | Path) -> str:
+    state = (load(model) if isinstance(model, Path) else model).state
+    return hashlib.sha256(b"".join(state[name].tobytes() for name in sorted(state))).hexdigest()
+
+
+def _stop_at(stage: str, error: type[BaseException], step: int = 1) -> Callable[..., None]:
+    """A progress that raises at a step of the first stage whose name begins so."""
+
+    def progress(name: str, done: int, total: int | None, note: str = "") -> None:
+        if name.startswith(stage) and done >= step:
+            raise error
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def two_stages(textures: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The last two stages trained at once."""
+    return train(textures, retrain=2, out=tmp_path_factory.mktemp("ladder") / "two")
+
+
+def test_what_is_retrained_and_what_stays(two_stages: Model, transfer_model: Model) -> None:
+    names = [name for name in two_stages.state if not name.endswith("num_batches_tracked")]
+    changed = {n for n in names if not np.array_equal(two_stages.state[n], transfer_model.state[n])}
+    assert {n for n in names if n.startswith("head.")} <= changed
+    deep = {n for n in names if n.startswith(("backbone.blocks.5", "backbone.blocks.6", "backbone.conv_head"))}
+    assert {n for n in deep if n.endswith(".weight") and "conv" in n} <= changed
+    before = {n for n in names if not n.startswith(("backbone.blocks.5", "backbone.blocks.6", "backbone.conv_head"))}
+    assert changed & before <= {n for n in before if n.startswith(("head.", "backbone.bn2"))}
+
+
+def test_depthwise_filters_keep_their_pretrained_shape(two_stages: Model, transfer_model: Model) -> None:
+    """Batch norm is folded into them, which scales each filter as a whole; nothing else happens to them."""
+    name = "backbone.blocks.5.1.conv_dw.weight"
+    new, old = (model.state[name].reshape(len(model.state[name]), -1) for model in (two_stages, transfer_model))
+    cosines = (new * old).sum(axis=1) / (np.linalg.norm(new, axis=1) * np.linalg.norm(old, axis=1))
+    np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-5)
+
+
+def test_the_table_of_rungs(two_stages: Model) -> None:
+    head, rung = two_stages.training["rungs"]
+    assert (head["name"], head["stages"], head["parameters"], head["p_value"]) == ("head", 0, 1280 * 3 + 3, None)
+    assert (rung["name"], rung["stages"]) == ("blocks.5", 2)
+    filters = [
+        array
+        for name, array in two_stages.state.items()
+        if name.startswith(("backbone.blocks.5", "backbone.blocks.6", "backbone.conv_head"))
+        and array.ndim == 4
+        and array.shape[1] > 1
+    ]
+    biases = [
+        array.size
+        for name, array in two_stages.state.items()
+        if name.endswith(".running_mean")
+        and name.startswith(("backbone.blocks.5", "backbone.blocks.6", "backbone.bn2"))
+    ]
+    assert rung["parameters"] == sum(f.size for f in filters) + sum(biases) + head["parameters"]
+    val = rung["val"]
+    assert val["images"] == two_stages.training["images"]["val"]
+    assert val["accuracy"] == val["right"] / val["images"]
+    assert 0 <= rung["p_value"] <= 1
+    assert head["is_kept"]
+    assert rung["is_kept"]
+    is_worse = val["loss"] >= head["val"]["loss"]
+    assert not is_worse or any("not clearly better than the head" in note for note in two_stages.training["notes"])
+    losses = [epoch["val_loss"] for epoch in rung["history"]]
+    assert val["loss"] == pytest.approx(min(losses))
+
+
+def test_the_saved_model_is_finished_calibrated_and_scored(two_stages: Model) -> None:
+    assert two_stages.path is not None
+    assert not is_unfinished(two_stages.path)
+    again = load(two_stages.path)
+    assert again.task == two_stages.task
+    assert 0.05 <= again.task.temperature <= 20
+    assert set(again.scores) == {"val", "test"}
+    assert {"calibration_error", "calibration_error_uncalibrated", "balanced_accuracy_interval"} <= set(
+        again.scores["test"]
+    )
+    assert (two_stages.path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_same_call_gives_the_same_weights(two_stages: Model, textures: Path) -> None:
+    assert _weights(train(textures, retrain=2)) == _weights(two_stages)
+
+
+def test_auto_keeps_a_rung_only_where_it_is_better(textures: Path) -> None:
+    rungs = train(textures).training["rungs"]
+    assert [rung["stages"] for rung in rungs] == list(range(len(rungs)))
+    losses = [rung["val"]["loss"] for rung in rungs]
+    best = 0
+    for i, rung in enumerate(rungs[1:], 1):
+        assert losses[i] < losses[best] or not rung["is_kept"]
+        best = i if rung["is_kept"] else best
+    assert all(rung["is_kept"] for rung in rungs[:-1])
+    assert [rung["name"] for rung in rungs[1:]] == list(reversed(STAGES))[: len(rungs) - 1]
+
+
+@pytest.mark.parametrize(
+    ("stage", "step", "has_model"),
+    [
+        ("features of the training", 5, False),
+        ("rung 2, from blocks.5: activations", 40, True),
+        ("rung 2, from blocks.5: tr", 4, True),
+    ],
+)
+def test_a_run_that_is_killed_is_taken_up(
+    stage: str,
+    step: int,
+    has_model: bool,
+    two_stages: Model,
+    textures: Path,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MIRADA_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(cache / "engines", tmp_path / "cache" / "engines")
+    out = tmp_path / "two"
+    with pytest.raises(Killed):
+        train(textures, retrain=2, out=out, progress=_stop_at(stage, Killed, step))
+    assert is_unfinished(out) == has_model
+    if has_model:
+        assert load(out).training["rungs"][0]["name"] == "head"
+        assert load(out).predict(textures / "dots" / "00.png")[0].label is not None
+    done = dict[str, int]()
+
+    def count(name: str, done_now: int, total: int | None, note: str = "") -> None:
+        done[name] = done_now
+
+    model = train(textures, retrain=2, out=out, progress=count)
+    assert _weights(model) == _weights(two_stages) == _weights(out)
+    assert model.training["rungs"][1]["val"] == two_stages.training["rungs"][1]["val"]
+    if has_model:
+        assert "solving for the head" not in done
+    if "activations" in stage:
+        assert (
+            0
+            < done["rung 2, from blocks.5: activations of the training images"]
+            < 4 * model.training["images"]["train"]
+        )
+
+
+def test_an_unfinished_model_of_another_call_is_left_alone(textures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    with pytest.raises(Killed):
+        train(textures, retrain=1, out=out, progress=_stop_at("rung 1, from blocks.6: tr", Killed))
+    before = _weights(out)
+    with pytest.raises(UsageError, match=r"holds an unfinished training of other images or options"):
+        train(textures, retrain=1, seed=5, out=out)
+    assert _weights(out) == before
+    assert is_unfinished(out)
+
+
+def test_ctrl_c_in_a_rung_keeps_the_head_and_tests_it(textures: Path, transfer_model: Model) -> None:
+    model = train(textures, retrain=2, progress=_stop_at("rung 2, from blocks.5: tr", KeyboardInterrupt))
+    assert _weights(model) == _weights(transfer_model)
+    assert [rung["name"] for rung in model.training["rungs"]] == ["head"]
+    assert model.scores["test"] == transfer_model.scores["test"]
+    assert any("Ctrl-C" in note for note in model.training["notes"])
+
+
+def test_ctrl_c_in_a_later_epoch_keeps_the_best_epoch(textures: Path) -> None:
+    seen = []
+
+    def progress(name: str, done: int, total: int | None, note: str = "") -> None:
+        if name.startswith("rung 1, from blocks.6: tr"):
+            seen.append(note)
+            if note.startswith("epoch 3/"):
+                raise KeyboardInterrupt
+
+    model = train(textures, retrain=1, progress=progress)
+    rung = model.training["rungs"][1]
+    assert len(rung["history"]) == 2
+    assert rung["val"]["loss"] == min(epoch["val_loss"] for epoch in rung["history"])
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"until": 0.01}, "The climb ended: "),
+        ({"minutes": 0.001}, "There was no time for more than the head."),
+    ],
+)
+def test_what_ends_the_climb_at_the_head(
+    options: dict[str, Any], note: str, textures: Path, transfer_model: Model
+) -> None:
+    model = train(textures, **options)
+    assert _weights(model) == _weights(transfer_model)
+    assert any(found.startswith(note) for found in model.training["notes"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"retrain": 6}, "--retrain 6: efficientnet-lite0 has 5 stages, give 1 to 5"),
+        ({"retrain": 0}, "--retrain must be auto, head, all or a number of stages from 1, got 0"),
+        ({"retrain": "some"}, "--retrain must be auto, head, all or a number of stages from 1, got some"),
+        ({"retrain": True}, "--retrain must be auto, head, all or a number of stages from 1, got True"),
+        ({"minutes": 0}, "--minutes must be a number above 0, got 0"),
+        ({"until": 1.5}, "--until must be an accuracy above 0 and up to 1, such as 0.9, got 1.5"),
+        ({"network": "lenet5", "minutes": 1}, "--minutes is for a pretrained network"),
+        ({"network": "lenet5", "retrain": "head"}, "--retrain is for a pretrained network"),
+    ],
+)
+def test_what_cannot_be_asked_for(options: dict[str, Any], message: str, textures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        train(textures, out=tmp_path / "m", **options)
+    assert str(caught.value).startswith(message)
+    assert not (tmp_path / "m").exists() or is_unfinished(tmp_path / "m")
+
+
+def test_classes_of_very_different_sizes_count_alike(
+    make_textures: Callable[[Path, int], Path], tmp_path: Path
+) -> None:
+    root = make_textures(tmp_path / "some", 16)
+    for number in range(4, 16):
+        (root / "dots" / f"{number:02}.png").unlink()
+    notes = train(root, retrain="head").training["notes"]
+    assert any("so that all classes count alike" in note for note in notes)
+
+
+def test_the_test_images_are_looked_at_once_at_the_end(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    original = Sample.image
+
+    def image(self: Sample) -> Any:
+        looked.append(self.key)
+        return original(self)
+
+    monkeypatch.setattr(Sample, "image", image)
+    stages: list[str] = []
+
+    def progress(name: str, done: int, total: int | None, note: str = "") -> None:
+        if not stages or stages[-1] != name:
+            stages.append(name)
+            looked.append(f"stage {name}")
+
+    model = train(textures, retrain="head", seed=11, progress=progress)
+    assert model.manifest is not None
+    test = {entry.key for entry in model.manifest.parts["test"]}
+    places = [i for i, key in enumerate(looked) if key in test]
+    assert len(places) == len(test) == 6
+    assert min(places) > looked.index("stage solving for the head")

@@ -1,0 +1,571 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from math import comb
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from scipy.stats import beta, binom, binomtest, bootstrap
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
+
+from mirada.learn.scores import (
+    PRIOR_WEIGHT,
+    ReliabilityBin,
+    Threshold,
+    balanced_accuracy,
+    balanced_accuracy_interval,
+    bootstrap_interval,
+    confusion_matrix,
+    expected_calibration_error,
+    fit_temperature,
+    paired_test,
+    reliability,
+    share_interval,
+    sure_threshold,
+)
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+COUNTS = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+LEVELS = st.sampled_from([0.5, 0.8, 0.95, 0.99])
+PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=70)
+ANSWERS = st.lists(st.tuples(st.integers(0, 40).map(lambda k: k / 40), st.booleans()), max_size=150)
+NOTHING = np.zeros(0, np.int64)
+
+
+def _ids(pairs: list[tuple[int, int]]) -> tuple[Ids, Ids]:
+    return np.array([truth for truth, _ in pairs], np.int64), np.array([called for _, called in pairs], np.int64)
+
+
+def _answers(pairs: list[tuple[float, bool]]) -> tuple[Floats, Bools]:
+    return np.array([p for p, _ in pairs], np.float64), np.array([right for _, right in pairs], np.bool_)
+
+
+def _confusion(right: Any, images: Any) -> Ids:
+    """Counts with the given right answers and images of each class; all mistakes name the next class."""
+    classes = len(images)
+    confusion = np.diag(np.asarray(right, np.int64))
+    confusion[np.arange(classes), (np.arange(classes) + 1) % classes] += np.subtract(images, right)
+    return confusion
+
+
+def _accuracy(confusion: Ids) -> float:
+    return float(np.trace(confusion) / confusion.sum())
+
+
+# Shares.
+
+
+@given(COUNTS, LEVELS)
+def test_the_interval_of_a_share_is_that_of_scipys_beta(counts: tuple[int, int], level: float) -> None:
+    right, images = counts
+    jeffreys = beta(right + 0.5, images - right + 0.5)
+    low, high = share_interval(right, images, level)
+    assert low == (0 if right == 0 else pytest.approx(jeffreys.ppf((1 - level) / 2), abs=1e-9))
+    assert high == (1 if right == images else pytest.approx(jeffreys.isf((1 - level) / 2), abs=1e-9))
+
+
+@given(COUNTS)
+def test_the_interval_of_a_share_holds_it_and_lies_within_the_exact_one(counts: tuple[int, int]) -> None:
+    right, images = counts
+    low, high = share_interval(right, images)
+    exact = binomtest(right, images).proportion_ci(0.95, method="exact")
+    assert 0 <= exact.low <= low + 1e-12 < right / images + 1e-9
+    assert right / images - 1e-9 < high - 1e-12 <= exact.high <= 1
+    other_low, other_high = share_interval(images - right, images)
+    assert (low, high) == pytest.approx((1 - other_high, 1 - other_low), abs=1e-12)
+
+
+@given(st.integers(2, 500).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))))
+def test_one_right_answer_more_moves_both_ends_up(counts: tuple[int, int]) -> None:
+    (low, high), (next_low, next_high) = share_interval(*counts), share_interval(counts[0] + 1, counts[1])
+    assert low < next_low
+    assert high < next_high or high == 1 == next_high
+
+
+def test_the_interval_of_no_image_is_everything() -> None:
+    assert share_interval(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("images", "mean", "least"), [(10, 0.9549, 0.8681), (100, 0.9500, 0.8802)])
+def test_the_coverage_that_the_docstring_states(images: int, mean: float, least: float) -> None:
+    """Exactly: for each share the probabilities of the counts whose interval holds it, summed."""
+    shares = np.linspace(0.6, 1, 4001)[:-1]
+    ends = [share_interval(right, images) for right in range(images + 1)]
+    coverage = sum(
+        binom.pmf(right, images, shares) * ((low <= shares) & (shares <= high))
+        for right, (low, high) in enumerate(ends)
+    )
+    assert (np.mean(coverage), np.min(coverage)) == pytest.approx((mean, least), abs=1e-3)
+
+
+# The confusion matrix and the balanced accuracy.
+
+
+@given(PAIRS)
+def test_the_confusion_matrix_and_the_balanced_accuracy_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
+    truth, called = _ids(pairs)
+    confusion = confusion_matrix(truth, called, 4)
+    assert confusion.dtype == np.int64
+    assert np.array_equal(confusion, metrics.confusion_matrix(truth, called, labels=range(4)))
+    recalls = metrics.recall_score(truth, called, labels=np.unique(truth), average=None)
+    assert balanced_accuracy(confusion) == pytest.approx(recalls.mean())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
+def test_ids_of_any_whole_type_are_counted(dtype: type[Any]) -> None:
+    ids = np.array([0, 200, 200], dtype)
+    confusion = confusion_matrix(ids, ids[::-1], 201)
+    assert {(int(i), int(j)): int(confusion[i, j]) for i, j in np.argwhere(confusion)} == {
+        (0, 200): 1,
+        (200, 0): 1,
+        (200, 200): 1,
+    }
+
+
+def test_no_image_has_no_balanced_accuracy() -> None:
+    nothing = confusion_matrix(NOTHING, NOTHING, 3)
+    assert nothing.tolist() == [[0] * 3] * 3
+    assert np.isnan(balanced_accuracy(nothing))
+    assert balanced_accuracy_interval(nothing) == (0.0, 1.0)
+
+
+@given(PAIRS, LEVELS)
+def test_the_interval_of_the_balanced_accuracy_by_the_formula(pairs: list[tuple[int, int]], level: float) -> None:
+    """A loop over the classes, after the docstring and with scipy.stats."""
+    confusion = confusion_matrix(*_ids(pairs), 4).tolist()
+    rows = [(row[k], sum(row)) for k, row in enumerate(confusion) if sum(row)]
+    m = sum(right / n for right, n in rows) / len(rows)
+    variance = 0.0
+    for right, n in rows:
+        q = (right + m) / (n + 1)
+        variance += q * (1 - q) / n / (1 - n / (n + 1) ** 2) / len(rows) ** 2
+    low, high = balanced_accuracy_interval(np.array(confusion), level)
+    assert low <= m + 1e-12
+    assert high >= m - 1e-12
+    if variance > 1e-15:
+        jeffreys = beta(m * m * (1 - m) / variance + 0.5, m * (1 - m) ** 2 / variance + 0.5)
+        assert (low, high) == pytest.approx((jeffreys.ppf((1 - level) / 2), jeffreys.isf((1 - level) / 2)), abs=1e-7)
+    else:
+        assert (low, high)[round(m)] == round(m)
+
+
+@given(PAIRS, st.permutations(range(4)))
+def test_the_order_of_the_classes_changes_nothing(pairs: list[tuple[int, int]], order: list[int]) -> None:
+    confusion = confusion_matrix(*_ids(pairs), 4)
+    shuffled = confusion[np.ix_(order, order)]
+    assert balanced_accuracy(shuffled) == pytest.approx(balanced_accuracy(confusion))
+    assert balanced_accuracy_interval(shuffled) == pytest.approx(balanced_accuracy_interval(confusion))
+
+
+@pytest.mark.parametrize(("right", "end"), [(7, 1), (0, 0)])
+def test_classes_of_equal_size_and_recall_are_one_large_class(right: int, end: int) -> None:
+    """All right, or all wrong: each class adds its images in full."""
+    found = balanced_accuracy_interval(_confusion([right] * 5, [7] * 5))
+    assert found == pytest.approx(share_interval(5 * right, 35))
+    assert found[end] == end
+
+
+def test_more_images_narrow_the_interval_as_their_root() -> None:
+    (low, high), (next_low, next_high) = (
+        balanced_accuracy_interval(_confusion([n * 8, n * 6, n * 9], [n * 10] * 3)) for n in (10, 40)
+    )
+    assert (high - low) / (next_high - next_low) == pytest.approx(2, rel=0.01)
+
+
+def test_95_of_100_intervals_hold_the_truth() -> None:
+    """500 seeded data sets of 20 classes of 8 to 60 images, whose recalls are known."""
+    rng = np.random.default_rng(2024)
+    held = np.zeros(2)
+    for _ in range(500):
+        images, recalls = rng.integers(8, 61, 20), rng.uniform(0.6, 1, 20)
+        right = rng.binomial(images, recalls)
+        low, high = share_interval(int(right.sum()), int(images.sum()))
+        held[0] += low <= np.average(recalls, weights=images) <= high
+        low, high = balanced_accuracy_interval(_confusion(right, images))
+        held[1] += low <= recalls.mean() <= high
+    assert (held >= 0.93 * 500).all()
+    assert (held <= 0.97 * 500).all()
+
+
+@pytest.mark.parametrize(("least", "most", "lowest"), [(5, 12, 0.6), (5, 12, 0.9), (1, 4, 0.6)])
+def test_the_balanced_accuracy_of_small_classes_is_held_too(least: int, most: int, lowest: float) -> None:
+    rng = np.random.default_rng(7)
+    held = 0
+    for _ in range(2000):
+        images, recalls = rng.integers(least, most + 1, 20), rng.uniform(lowest, 1, 20)
+        low, high = balanced_accuracy_interval(_confusion(rng.binomial(images, recalls), images))
+        held += low <= recalls.mean() <= high
+    assert 0.93 * 2000 <= held <= 0.97 * 2000
+
+
+# The bootstrap.
+
+
+def _macro_f1(confusion: Ids) -> float:
+    called = confusion.sum(axis=0) + confusion.sum(axis=1)
+    has = called > 0
+    return float(np.mean(2 * np.diagonal(confusion)[has] / called[has]))
+
+
+@pytest.mark.parametrize("figure", [_accuracy, _macro_f1])
+def test_the_bootstrap_is_scipys(figure: Callable[[Ids], float]) -> None:
+    """On five images a class, where plain percentiles are off by 0.02."""
+    truth = np.arange(40) % 8
+    called = np.where(np.random.default_rng(5).uniform(size=40) < 0.85, truth, (truth + 1) % 8)
+    expected = bootstrap(
+        (truth, called),
+        lambda t, c: figure(np.histogram2d(t, c, bins=np.arange(9) - 0.5)[0]),
+        paired=True,
+        vectorized=False,
+        n_resamples=3000,
+        method="BCa",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    found = bootstrap_interval(truth, called, 8, figure, draws=8000)
+    assert found == pytest.approx((expected.low, expected.high), abs=0.008)
+
+
+def test_the_bootstrap_of_the_accuracy_is_near_the_interval_of_a_share() -> None:
+    truth = np.arange(1000) % 10
+    called = np.where(np.arange(1000) < 200, (truth + 1) % 10, truth)
+    assert bootstrap_interval(truth, called, 10, _accuracy) == pytest.approx(share_interval(800, 1000), abs=0.004)
+
+
+@given(PAIRS, st.randoms(use_true_random=False), st.integers(0, 9))
+@settings(max_examples=25)
+def test_the_bootstrap_is_decided_by_the_seed_alone(pairs: list[tuple[int, int]], random: Any, seed: int) -> None:
+    shuffled = random.sample(pairs, len(pairs))
+    found = [bootstrap_interval(*_ids(p), 4, _accuracy, draws=50, seed=seed) for p in (pairs, shuffled)]
+    assert found[0] == found[1]
+    assert 0 <= found[0][0] <= found[0][1] <= 1
+
+
+def test_every_draw_has_all_images_and_only_cells_that_were_seen() -> None:
+    truth, called = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0])
+    seen: list[Ids] = []
+
+    def figure(confusion: Ids) -> float:
+        seen.append(confusion.copy())
+        return float(confusion[0, 0])
+
+    low, high = bootstrap_interval(truth, called, 3, figure, draws=4000, level=0.5)
+    assert np.array_equal(seen[0], confusion_matrix(truth, called, 3))
+    drawn = np.array(seen[1:])  # (4000, 3, 3)
+    assert drawn.shape == (4000, 3, 3)
+    assert (drawn.sum(axis=(1, 2)) == 5).all()
+    assert (drawn.any(axis=0) == (seen[0] > 0)).all()
+    assert drawn.mean(axis=0) == pytest.approx(seen[0], abs=0.1)
+    assert 1 <= low <= 2 <= high <= 3
+
+
+def test_a_wider_level_is_a_wider_interval() -> None:
+    truth = np.arange(200) % 4
+    called = np.where(np.arange(200) % 7 == 0, 0, truth)
+    (low, high), (wide_low, wide_high) = (
+        bootstrap_interval(truth, called, 4, balanced_accuracy, level=level) for level in (0.8, 0.99)
+    )
+    assert wide_low < low < high < wide_high
+
+
+def test_draws_without_the_figure_are_left_out() -> None:
+    """The recall of a class of one image: half of the draws lack it, in the others it is 1."""
+
+    def recall(confusion: Ids) -> float:
+        return float(confusion[1, 1] / confusion[1].sum()) if confusion[1].any() else float("nan")
+
+    ids = np.array([0, 0, 0, 1])
+    assert bootstrap_interval(ids, ids, 2, recall) == (1.0, 1.0)
+    assert np.isnan(bootstrap_interval(ids[:3], ids[:3], 2, recall)).all()
+    assert np.isnan(bootstrap_interval(NOTHING, NOTHING, 2, balanced_accuracy)).all()
+
+
+# Calibration.
+
+
+@given(ANSWERS, st.integers(1, 20))
+def test_calibration_by_a_loop_over_the_images(pairs: list[tuple[float, bool]], bins: int) -> None:
+    assume(pairs)
+    found = reliability(*_answers(pairs), bins)
+    error = 0.0
+    expected = []
+    for m in range(bins):
+        inside = [(p, right) for p, right in pairs if m / bins < p <= (m + 1) / bins or p == m == 0]
+        if inside:
+            confidence = sum(p for p, _ in inside) / len(inside)
+            right = sum(right for _, right in inside)
+            expected.append((m / bins, (m + 1) / bins, len(inside), right / len(inside)))
+            error += len(inside) / len(pairs) * abs(right / len(inside) - confidence)
+            assert found[len(expected) - 1].confidence == pytest.approx(confidence)
+            assert found[len(expected) - 1].interval == share_interval(right, len(inside))
+    assert [(b.low, b.high, b.images, b.accuracy) for b in found] == expected
+    assert expected_calibration_error(*_answers(pairs), bins) == pytest.approx(error)
+    assert 0 <= error <= 1
+
+
+def test_the_diagram_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(size=500)  # none on an edge: scikit-learn's bins are closed on the left
+    is_right = rng.uniform(size=500) < probabilities**2
+    accuracy, confidence = calibration_curve(is_right, probabilities, n_bins=10)
+    found = reliability(probabilities, is_right)
+    assert [b.accuracy for b in found] == pytest.approx(accuracy)
+    assert [b.confidence for b in found] == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize(
+    ("probability", "low", "high"), [(0.0, 0.0, 0.1), (0.1, 0.0, 0.1), (0.3, 0.2, 0.3), (0.7, 0.6, 0.7), (1.0, 0.9, 1)]
+)
+def test_an_edge_belongs_to_the_bin_below_it(probability: float, low: float, high: float) -> None:
+    [found] = reliability(np.array([probability]), np.array([True]))
+    assert (found.low, found.high) == (low, high)
+
+
+@pytest.mark.parametrize("bins", [1, 10, 15])
+def test_who_is_always_sure_errs_by_the_share_that_is_wrong(bins: int) -> None:
+    assert expected_calibration_error(np.ones(8), np.arange(8) < 6, bins) == 0.25
+
+
+def test_no_image_has_no_calibration() -> None:
+    assert np.isnan(expected_calibration_error(np.zeros(0), np.zeros(0, np.bool_)))
+    assert reliability(np.zeros(0), np.zeros(0, np.bool_)) == ()
+
+
+# Temperature.
+
+
+def _logits(images: int, classes: int, temperature: float, seed: int, spread: float = 3.0) -> tuple[Floats, Ids]:
+    """Logits that are the `temperature` too large for the classes that are drawn from them."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, spread, (images, classes))
+    return temperature * logits, (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+
+
+def _cross_entropy(logits: Floats, class_ids: Ids) -> float:
+    return float(-log_softmax(logits, axis=1)[np.arange(len(class_ids)), class_ids].mean())
+
+
+@given(st.integers(0, 60), st.integers(1, 8), st.sampled_from([0.3, 0.9, 2.0, 5.0]), st.integers(0, 99))
+@settings(max_examples=40)
+def test_no_other_temperature_is_better(images: int, classes: int, too_large: float, seed: int) -> None:
+    logits, class_ids = _logits(images, classes, too_large, seed)
+    found = fit_temperature(logits, class_ids)
+
+    def loss(temperature: float) -> float:
+        entropy = images * _cross_entropy(logits / temperature, class_ids) if images else 0.0
+        return entropy + PRIOR_WEIGHT * (1 / temperature - 1 - np.log(1 / temperature))
+
+    assert 1 / 20 <= found <= 20
+    around = found * np.exp(np.array([-1, -0.1, -1e-4, 1e-4, 0.1, 1]))
+    assert all(loss(found) <= loss(t) + 1e-12 * max(1, images) for t in around if 1 / 20 <= t <= 20)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_the_temperature_that_logits_were_made_with_is_found(temperature: float, classes: int) -> None:
+    logits, class_ids = _logits(20_000, classes, temperature, 1)
+    assert fit_temperature(logits, class_ids) == pytest.approx(temperature, rel=0.05)
+
+
+@given(st.integers(0, 99), st.floats(-50, 50))
+@settings(max_examples=20)
+def test_neither_order_nor_a_constant_changes_the_temperature(seed: int, constant: float) -> None:
+    logits, class_ids = _logits(30, 4, 2, seed)
+    order = np.random.default_rng(seed).permutation(30)
+    assert fit_temperature(logits[order] + constant, class_ids[order]) == pytest.approx(
+        fit_temperature(logits, class_ids), rel=1e-6
+    )
+
+
+def test_logits_that_separate_the_classes_do_not_run_away() -> None:
+    """By hand: the slope by 1/T of N images with a margin of 5 is 8 (1 - T) - 5 N / (1 + exp(5 / T)), and 0 at T."""
+    for images in (1, 100, 10_000):
+        t = fit_temperature(np.tile([5.0, 0.0], (images, 1)), np.zeros(images, np.int64))
+        assert 0.3 < t < 1
+        assert 5 * images / (1 + np.exp(5 / t)) == pytest.approx(8 * (1 - t), rel=1e-5)
+
+
+def test_the_temperature_has_two_ends() -> None:
+    """By hand: the slope by 1/T is negative still at T = 1/20, or positive already at T = 20."""
+    timid, wrong = np.tile([0.1, 0.0], (100_000, 1)), np.tile([500.0, 0.0], (1000, 1))
+    assert 0.1 * 100_000 / (1 + np.exp(0.1 * 20)) > PRIOR_WEIGHT * (1 - 1 / 20)
+    assert fit_temperature(timid, np.zeros(100_000, np.int64)) == 1 / 20
+    assert 500 * 1000 / (1 + np.exp(-500 / 20)) > PRIOR_WEIGHT * (20 - 1)
+    assert fit_temperature(wrong, np.ones(1000, np.int64)) == 20
+
+
+def test_nothing_to_learn_from_leaves_logits_as_they_are() -> None:
+    assert fit_temperature(np.zeros((0, 3)), NOTHING) == pytest.approx(1, abs=1e-7)
+    assert fit_temperature(np.ones((50, 3)), np.zeros(50, np.int64)) == pytest.approx(1, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("too_large", "expected"),
+    [(1.0, (0.652, 0.661, 0.715)), (1.5, (0.704, 0.676, 0.742)), (2.0, (0.807, 0.695, 0.729))],
+)
+def test_twenty_images_do_more_good_than_harm(too_large: float, expected: tuple[float, float, float]) -> None:
+    """The docstring's cross entropy of other images: as given, at T, and at a T without a prior, which T must beat."""
+    losses = []
+    for seed in range(200):
+        logits, class_ids = _logits(520, 5, too_large, seed)
+        temperature = fit_temperature(logits[:20], class_ids[:20])
+        losses.append([_cross_entropy(logits[20:] / t, class_ids[20:]) for t in (1, temperature)])
+    assert np.mean(losses, axis=0) == pytest.approx(expected[:2], abs=0.02)
+    assert np.mean(losses, axis=0)[1] < expected[2] - 0.02
+
+
+# The threshold.
+
+
+@given(ANSWERS, st.sampled_from([0.5, 0.8, 0.9, 0.95]))
+def test_the_threshold_by_trying_each(pairs: list[tuple[float, bool]], precision: float) -> None:
+    best: tuple[float, int, int] | None = None
+    for value in sorted({p for p, _ in pairs}, reverse=True):
+        kept = [right for p, right in pairs if p >= value]
+        if share_interval(sum(kept), len(kept))[0] >= precision:
+            best = (value, sum(kept), len(kept))
+    found = sure_threshold(*_answers(pairs), precision)
+    if best is None:
+        assert found == Threshold(None, precision, None, 0.0, len(pairs))
+    else:
+        value, right, kept_count = best
+        value = 0.0 if kept_count == len(pairs) else value
+        assert found == Threshold(value, precision, right / kept_count, kept_count / len(pairs), len(pairs))
+        assert right / kept_count >= precision
+
+
+@given(ANSWERS, st.randoms(use_true_random=False))
+def test_a_stricter_threshold_is_never_lower_and_order_says_nothing(
+    pairs: list[tuple[float, bool]], random: Any
+) -> None:
+    found = [sure_threshold(*_answers(pairs), precision).value for precision in (0.0, 0.3, 0.6, 0.9, 1.0)]
+    values = [2.0 if value is None else value for value in found]
+    assert values == sorted(values)
+    assert values[0] == (0.0 if pairs else 2.0)
+    assert values[-1] == 2.0
+    shuffled = random.sample(pairs, len(pairs))
+    assert sure_threshold(*_answers(shuffled), 0.6) == sure_threshold(*_answers(pairs), 0.6)
+
+
+@pytest.mark.parametrize(
+    ("images", "wrong", "promised"), [(48, 0, False), (49, 0, True), (91, 1, False), (92, 1, True), (0, 0, False)]
+)
+def test_how_many_images_a_promise_takes(images: int, wrong: int, promised: bool) -> None:
+    found = sure_threshold(np.full(images, 0.8), np.arange(images) >= wrong)
+    assert found.value == (0.0 if promised else None)
+    assert found.share == promised
+
+
+def test_a_lucky_run_is_not_picked_and_a_mistake_at_the_top_forgiven() -> None:
+    falling = np.linspace(1, 0.3, 400)
+    lucky = (np.arange(400) < 30) | (np.arange(400) % 2 == 0)
+    assert sure_threshold(falling, lucky).value is None
+    sure = (np.arange(400) < 250) & (np.arange(400) != 3)
+    found = sure_threshold(falling, sure)
+    assert found.value is not None
+    assert falling[249] >= found.value > falling[260]
+    assert found.found == np.mean(sure[falling >= found.value])
+    assert found.share == np.mean(falling >= found.value)
+
+
+def test_a_promise_is_kept() -> None:
+    """500 data sets; confidence u is right with the probability (1 + u) / 2: above t that is (3 + t) / 4 on average."""
+    rng = np.random.default_rng(5)
+    promised, broken = 0, 0
+    for _ in range(500):
+        confidences = rng.uniform(size=300)
+        value = sure_threshold(confidences, rng.uniform(size=300) < (1 + confidences) / 2, 0.85).value
+        promised += value is not None
+        broken += value is not None and (3 + value) / 4 < 0.85
+    assert promised > 450
+    assert broken <= 0.05 * 500
+
+
+# The paired test.
+
+
+@pytest.mark.parametrize(
+    ("a_alone", "b_alone", "expected"), [(1, 7, 0.0390625), (7, 1, 0.0390625), (0, 2, 0.25), (3, 3, 0.84375), (0, 0, 1)]
+)
+def test_the_mid_p_by_hand(a_alone: int, b_alone: int, expected: float) -> None:
+    """The first is example 1 of Fagerland et al. 2013: airway hyper-responsiveness before and after a transplant."""
+    right_a = np.repeat([True, False, True, False], [a_alone, b_alone, 12, 1])
+    right_b = np.repeat([False, True, True, False], [a_alone, b_alone, 12, 1])
+    assert paired_test(right_a, right_b) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
+def test_the_mid_p_by_counting_divisions(pairs: list[tuple[bool, bool]]) -> None:
+    right_a, right_b = np.array(pairs, np.bool_).reshape(-1, 2).T
+    a_alone = sum(a and not b for a, b in pairs)
+    n = a_alone + sum(b and not a for a, b in pairs)
+    uneven = abs(2 * a_alone - n)
+    more = sum(comb(n, k) for k in range(n + 1) if abs(2 * k - n) > uneven)
+    equally = sum(comb(n, k) for k in range(n + 1) if abs(2 * k - n) == uneven)
+    found = paired_test(right_a, right_b)
+    assert found == pytest.approx((more + equally / 2) / 2**n if n else 1)
+    assert found == paired_test(right_b, right_a)
+    assert 0 < found <= (binomtest(a_alone, n).pvalue + 1e-12 if n else 1)
+
+
+def test_a_lead_that_grows_makes_the_p_value_smaller() -> None:
+    found = [paired_test(np.arange(20) < lead, np.arange(20) >= lead) for lead in range(10, 21)]
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) == len(found)
+
+
+# What is refused.
+
+IDS, YES = np.array([0, 1, 1]), np.array([True, False, True])
+HALF = np.array([0.5, 0.5, 0.5])
+REFUSED: list[tuple[str, Callable[[], object]]] = [
+    ("right: expected 0 to 5", lambda: share_interval(6, 5)),
+    ("right: expected 0 to 5", lambda: share_interval(-1, 5)),
+    ("right: expected 0 to -1", lambda: share_interval(0, -1)),
+    ("level:", lambda: share_interval(1, 5, 1.0)),
+    ("level:", lambda: balanced_accuracy_interval(np.eye(2, dtype=np.int64), 0.0)),
+    ("truth: .* integer", lambda: confusion_matrix(HALF, IDS, 2)),  # type: ignore[arg-type]
+    ("truth: .* shape", lambda: confusion_matrix(IDS[None], IDS, 2)),
+    ("truth: .* 0 to 1, got 0 to 2", lambda: confusion_matrix(IDS * 2, IDS, 2)),
+    ("called: .* 0 to 1, got -1 to 0", lambda: confusion_matrix(IDS, IDS - 1, 2)),
+    ("called: expected 3", lambda: confusion_matrix(IDS, IDS[:2], 2)),
+    ("confusion:", lambda: balanced_accuracy(np.zeros((2, 3), np.int64))),
+    ("confusion:", lambda: balanced_accuracy_interval(np.zeros(4, np.int64))),
+    ("called:", lambda: bootstrap_interval(IDS, IDS[:2], 2, _accuracy)),
+    ("draws:", lambda: bootstrap_interval(IDS, IDS, 2, _accuracy, draws=1)),
+    ("level:", lambda: bootstrap_interval(IDS, IDS, 2, _accuracy, level=95)),
+    ("bins:", lambda: expected_calibration_error(HALF, YES, 0)),
+    ("probabilities: .* from 0 to 1", lambda: expected_calibration_error(HALF * 3, YES)),
+    ("probabilities: .* from 0 to 1", lambda: reliability(HALF * np.nan, YES)),
+    ("probabilities: .* shape", lambda: reliability(HALF[None], YES)),
+    ("is_right: expected 3", lambda: reliability(HALF, YES[:2])),
+    ("is_right: .* bool", lambda: sure_threshold(HALF, IDS)),  # type: ignore[arg-type]
+    ("precision:", lambda: sure_threshold(HALF, YES, 95)),
+    ("logits: expected .N, K.", lambda: fit_temperature(HALF, IDS)),
+    ("logits: .* finite", lambda: fit_temperature(np.full((3, 2), np.inf), IDS)),
+    ("class_ids: expected 4", lambda: fit_temperature(np.zeros((4, 2)), IDS)),
+    ("class_ids: .* 0 to 0, got 0 to 1", lambda: fit_temperature(np.zeros((3, 1)), IDS)),
+    ("right_a: .* bool", lambda: paired_test(IDS, YES)),  # type: ignore[arg-type]
+    ("right_b: expected 3", lambda: paired_test(YES, YES[:2])),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), REFUSED)
+def test_a_wrong_argument_is_named(message: str, call: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call()
+
+
+@pytest.mark.parametrize("value", [Threshold(0.5, 0.9, 0.95, 0.5, 10), ReliabilityBin(0, 1, 1, 0.5, 1, (0.1, 1))])
+def test_values_cannot_be_changed(value: Threshold | ReliabilityBin) -> None:
+    with pytest.raises(FrozenInstanceError):
+        value.images = 3  # type: ignore[misc]

@@ -30,6 +30,21 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         return [
             (f"JPEG decoding, one core, {result['photos']}", f"{mine:,.0f} images/s", f"{peer:,.0f} images/s: Pillow")
         ]
+    if result["name"].startswith("transfer_"):
+        return transfer_rows(result)
+    if result["name"] == "predict":
+        medians = result["medians"]
+        return [
+            (
+                f"`mirada predict`, {result['network']}, JPEG files: {result['share_of_limit']:.0%} of what decoding "
+                "and network allow",
+                f"{medians['mirada.predict']:,.0f} images/s",
+                f"{medians['plain timm']:,.0f} images/s: plain timm script",
+            )
+        ]
+    if result["name"] == "cold":
+        mine, peer = result["medians"].values()
+        return [("`mirada predict`, one photo, cold process", f"{mine:.2f} s", f"{peer:.2f} s: plain timm script")]
     runs = result["runs"]
     accuracy = statistics.median(run["test_accuracy"] for run in runs)
     seconds = statistics.median(run["wall_seconds"] for run in runs)
@@ -37,6 +52,24 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     seeds = f"median of {len(runs)} seeds" if len(runs) > 1 else "seed 0"
     what = f"`mirada train {result['data']} --from {result['network']}`, {seeds}"
     return [(what, f"{accuracy:.1%} of {images:,} test images in {seconds:.0f} s", "")]
+
+
+def transfer_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """A row for each way of training, all from a cold process; the peers in the rows they are to be compared in."""
+    peers = "; ".join(
+        f"{run['test_accuracy']:.1%} in {run['seconds']:.0f} s: {run['name']}"
+        for run in result["runs"]
+        if run["by"] != "mirada"
+    )
+    mine = [run for run in result["runs"] if run["by"] == "mirada"]
+    return [
+        (
+            f"`mirada train {result['data']} {run['name'].removeprefix('mirada ')}`",
+            f"{run['test_accuracy']:.1%} of {run['test_images']:,} test images in {run['seconds']:.0f} s",
+            peers if i == 0 else "",
+        )
+        for i, run in enumerate(mine)
+    ]
 
 
 def text() -> str:

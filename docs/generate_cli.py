@@ -6,6 +6,7 @@ that it does not change with the terminal or with click.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ def reference() -> str:
 
 def _command(name: str, command: Any) -> str:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    usage = " ".join(["mirada", name, *(_argument_name(argument) for argument in arguments), "[OPTIONS]"])
-    parts = [f"## mirada {name}", "", command.help, "", "```", usage, "```", ""]
+    usage = " ".join(["mirada", name, *map(_argument_in_usage, arguments), "[OPTIONS]"])
+    parts = [f"## mirada {name}", "", inspect.cleandoc(command.help), "", "```", usage, "```", ""]
     parts += ["| argument | |", "|---|---|"]
     parts += [f"| `{_argument_name(argument)}` | {_cell(argument.help)} |" for argument in arguments]
     return "\n".join([*parts, "", _options(command.params)])
@@ -54,6 +55,11 @@ def _options(parameters: list[Any]) -> str:
 def _argument_name(argument: Any) -> str:
     name = (argument.metavar or argument.name).upper().strip("[]{}.")
     return f"{name}..." if argument.nargs == -1 or argument.multiple else name
+
+
+def _argument_in_usage(argument: Any) -> str:
+    name = _argument_name(argument)
+    return name if argument.required else f"[{name}]"
 
 
 def _written(option: Any) -> list[str]:

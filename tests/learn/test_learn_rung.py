@@ -383,8 +383,8 @@ def test_calibrated_losses_by_hand() -> None:
     ],
 )
 def test_the_recipe_by_the_number_of_images(images: int, epochs: int) -> None:
-    assert rung_recipe(images) == RungRecipe(epochs)
-    assert rung_recipe(images).json()["epochs"] == epochs
+    assert rung_recipe(images, 1) == RungRecipe(epochs)
+    assert rung_recipe(images, 1).json()["epochs"] == epochs
 
 
 def test_measuring_a_step_leaves_the_tail_as_it_is() -> None:
@@ -393,3 +393,8 @@ def test_measuring_a_step_leaves_the_tail_as_it_is() -> None:
     assert 0 < step_seconds(tail, SHAPE, 4) < math.inf
     assert _weights(tail) == before
     assert all(p.grad is None for p in tail.parameters())
+
+
+@pytest.mark.parametrize(("stages", "rate"), [(1, 1e-3), (4, 5e-4)])
+def test_the_more_is_trained_the_smaller_the_steps(stages: int, rate: float) -> None:
+    assert rung_recipe(1_000, stages).learning_rate == pytest.approx(rate)

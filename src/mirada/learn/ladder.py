@@ -49,7 +49,7 @@ FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""
 ENOUGH_EPOCHS = 0.6
 """The share of its epochs that makes a deeper rung worth more than a shallower one before it."""
-FINISH_SECONDS = 8.0
+FINISH_SECONDS = 7.0
 """What saving, converting and testing the result take, besides running the network."""
 
 
@@ -301,7 +301,7 @@ class _Ladder:
         from mirada.learn.rung import rung_recipe, step_seconds
 
         prepare_process()
-        place, taps, recipe = len(self.body.stages) - stages, self._taps(stages), rung_recipe(len(self.train))
+        place, taps, recipe = len(self.body.stages) - stages, self._taps(stages), rung_recipe(len(self.train), stages)
         views, tail = min(VIEWS, recipe.epochs), self._tail(stages, model)
         missing = sum(
             rows.missing(self.body, model.preparation, place, taps, count)

@@ -47,7 +47,7 @@ class RungRecipe:
 
     epochs: int
     batch_size: int = 32
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     stage_decay: float = 0.7
     weight_decay: float = 0.02
     label_smoothing: float = 0.1
@@ -61,10 +61,14 @@ class RungRecipe:
 MOST_EPOCHS, FEWEST_STEPS, ENOUGH_IMAGES = 12, 200, 30_000
 
 
-def rung_recipe(images: int) -> RungRecipe:
-    """The recipe for a number of training images: 12 epochs, fewer for many images, more for few."""
+def rung_recipe(images: int, stages: int) -> RungRecipe:
+    """The recipe for a number of training images and of trained stages.
+
+    12 epochs, fewer for many images, more for few. The more stages are trained, the smaller the learning rate: by the
+    square root of their number.
+    """
     seen = max(min(MOST_EPOCHS * images, ENOUGH_IMAGES), 3 * images, FEWEST_STEPS * 32)
-    return RungRecipe(min(-(-seen // images), 100))
+    return RungRecipe(min(-(-seen // images), 100), learning_rate=1e-3 / math.sqrt(stages))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +205,7 @@ def step_seconds(tail: Tail, input_shape: tuple[int, ...], batch_size: int) -> f
     x = torch.rand(batch_size, *input_shape).contiguous(memory_format=torch.channels_last)
     targets = torch.zeros(batch_size, dtype=torch.int64)
     times = []
-    for _ in range(3):
+    for _ in range(5):
         begin = time.perf_counter()
         functional.cross_entropy(tail(x), targets).backward()  # type: ignore[no-untyped-call]
         times.append(time.perf_counter() - begin)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mirada.arch import parse
 from mirada.arch.build import build
+from mirada.backbone.network import arrays_of
 from mirada.image import Preparation
 from mirada.model import Model
 from mirada.model.card import card
-from mirada.model.module import arrays_of
 from mirada.tasks import Classify
 
 NETWORK = parse("name: Tiny\n[6x5x1] INPUT\nFC: 2 neurons")

@@ -14,14 +14,13 @@ from PIL import Image
 from mirada.annotations import Label
 from mirada.arch import parse
 from mirada.backbone import Backbone
-from mirada.backbone.network import BackboneClassifier, build_backbone
+from mirada.backbone.network import BackboneClassifier, arrays_of, build_backbone
 from mirada.data import Sample, Skipped, images_in
 from mirada.engine.program import body_program
 from mirada.engine.torch_engine import BATCH_SIZES
 from mirada.errors import DataError, ModelError, UsageError
 from mirada.image import Preparation, decode
 from mirada.model import Model, Prediction, predict
-from mirada.model.module import arrays_of
 from mirada.tasks import Classify, softmax
 
 NETWORK = parse("[4x4x3] INPUT\nFC: 3 neurons")

@@ -23,11 +23,11 @@ from safetensors.numpy import load_file, save_file
 from mirada.arch import parse
 from mirada.arch.build import build
 from mirada.backbone import Backbone
+from mirada.backbone.network import arrays_of
 from mirada.data import read, split
 from mirada.errors import MiradaError, ModelError, UsageError
 from mirada.image import Preparation
 from mirada.model import Model, load
-from mirada.model.module import arrays_of
 from mirada.model.store import is_unfinished, save, write_beside
 from mirada.tasks import Classify, softmax
 from mirada.version import __version__

@@ -96,7 +96,7 @@ class Body:
         if self._state is not None:
             return self._state
         if not self._is_builtin:
-            return _arrays(self.module)
+            return self._module_state()
         kept = cache_folder("weights") / f"{LITE0_TENSORS[:32]}.safetensors"
         try:
             state = read_arrays(kept)
@@ -104,9 +104,14 @@ class Body:
                 return state
         except ModelError:  # not kept yet
             pass
-        state = _arrays(self.module)
+        state = self._module_state()
         _keep(state, kept)
         return state
+
+    def _module_state(self) -> dict[str, NDArray[np.generic]]:
+        from mirada.backbone.network import arrays_of
+
+        return arrays_of(self.module)
 
     @cached_property
     def module(self) -> nn.Module:
@@ -152,10 +157,6 @@ def tapped(stages: Sequence[Stage], places: Sequence[int]) -> nn.Module:
             return (*taken, x)
 
     return Tapped()
-
-
-def _arrays(module: nn.Module) -> dict[str, NDArray[np.generic]]:
-    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in module.state_dict().items()}
 
 
 def _keep(state: dict[str, NDArray[np.generic]], path: Path) -> None:

@@ -17,7 +17,7 @@ from mirada.errors import ModelError, UsageError
 from mirada.image import Preparation
 from mirada.image.prepare import Fit
 
-__all__ = ["BackboneClassifier", "build_backbone", "load_arrays", "preparation_of", "pretrained_backbone"]
+__all__ = ["BackboneClassifier", "arrays_of", "build_backbone", "load_arrays", "preparation_of", "pretrained_backbone"]
 
 
 class BackboneClassifier(nn.Module):
@@ -69,6 +69,11 @@ def pretrained_backbone(backbone: Backbone, weights: Path | None = None) -> tupl
     else:
         _load_named(module, download_timm(backbone.timm_name), backbone.name)
     return module, features
+
+
+def arrays_of(module: nn.Module) -> dict[str, NDArray[np.generic]]:
+    """The tensors of a module by name, as arrays."""
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in module.state_dict().items()}
 
 
 def load_arrays(module: nn.Module, state: Mapping[str, NDArray[np.generic]], source: str) -> None:

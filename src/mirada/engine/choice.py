@@ -14,7 +14,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -276,7 +276,7 @@ def test_images(preparation: Preparation) -> NDArray[np.uint8]:
     assert spec.origin is not None
     photos = Path(spec.origin).parent / "datasets" / "images"
     pictures = [decode(photos / name) for name in ("china.jpg", "flower.jpg")]
-    whole = Preparation(**(_fields(preparation) | {"fit": "stretch", "zoom": 1.0}))
+    whole = replace(preparation, fit="stretch", zoom=1.0)
     rng, images = np.random.default_rng(0), []
     for number in range(IMAGES):
         picture = pictures[number % 2]
@@ -285,10 +285,6 @@ def test_images(preparation: Preparation) -> NDArray[np.uint8]:
         top, left = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
         images.append(whole.pixels(picture[top : top + side, left : left + side]))
     return np.stack(images)
-
-
-def _fields(preparation: Preparation) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in preparation.to_json().items()}
 
 
 def kept_choices() -> list[Choice]:

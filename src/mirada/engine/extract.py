@@ -97,8 +97,7 @@ def extract(
             content = contents[i]
             assert outputs is not None
             assert content is not None
-            place = kept.place(content, number)  # a copy of the same picture may have come before
-            places[i, number] = kept.append(content, number, outputs) if place is None else place
+            places[i, number] = kept.append(content, number, outputs)
             done += 1
             progress(stage, done, total)
     return Extracted(places, tuple(failures))

@@ -150,8 +150,7 @@ class _Ladder:
         self.stores.close(delete=True)
         prune_features()
         kept = [rung for rung in self.rungs if rung["is_kept"]][-1]
-        is_head = kept["stages"] == 0 and self._head_logits is not None
-        answers = self.val.answered(self._head_logits) if is_head and self._head_logits is not None else None
+        answers = None if kept["stages"] or self._head_logits is None else self.val.answered(self._head_logits)
         return self._recorded(standing, is_finished=True), answers
 
     # Rung 0

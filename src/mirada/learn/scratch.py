@@ -11,6 +11,7 @@ from torch import nn
 
 from mirada.arch import Architecture
 from mirada.arch.build import build
+from mirada.backbone.network import arrays_of
 from mirada.engine.process import prepare_process
 from mirada.errors import UsageError
 from mirada.image import Preparation
@@ -19,7 +20,6 @@ from mirada.learn.job import Job, failures_json
 from mirada.learn.pixels import Pixels, read_pixels
 from mirada.learn.recipes import Recipe, recipe_for
 from mirada.model import Model
-from mirada.model.module import arrays_of
 
 __all__ = ["train_from_scratch"]
 

@@ -13,7 +13,7 @@ from mirada.arch.build import build
 from mirada.backbone import Backbone
 from mirada.backbone.network import BackboneClassifier, build_backbone, load_arrays
 
-__all__ = ["arrays_of", "build_module"]
+__all__ = ["build_module"]
 
 
 def build_module(network: Architecture | Backbone, state: Mapping[str, NDArray[np.generic]], classes: int) -> nn.Module:
@@ -30,8 +30,3 @@ def build_module(network: Architecture | Backbone, state: Mapping[str, NDArray[n
         module = build(network)
     load_arrays(module, state, network.name or "a listing")
     return module.eval()
-
-
-def arrays_of(module: nn.Module) -> dict[str, NDArray[np.generic]]:
-    """The tensors of a module by name, as arrays."""
-    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in module.state_dict().items()}

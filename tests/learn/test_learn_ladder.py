@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 from mirada.data import Sample
 from mirada.errors import UsageError
 from mirada.learn import train
+from mirada.learn.estimate import Estimate
+from mirada.learn.ladder import _Ladder
+from mirada.learn.rung import RungRecipe
 from mirada.model import Model, load
 from mirada.model.store import is_unfinished
 
@@ -39,10 +43,30 @@ def _stop_at(stage: str, error: type[BaseException], step: int = 1) -> Callable[
     return progress
 
 
+def _assert_is_the_head_alone(model: Model, transfer_model: Model, textures: Path) -> None:
+    """Its features came with activations, from another engine than the other's: alike, not the same to the bit."""
+    assert model.state.keys() == transfer_model.state.keys()
+    for name, array in model.state.items():
+        if not name.startswith("head."):
+            np.testing.assert_array_equal(array, transfer_model.state[name])
+    for one, other in zip(model.predict(textures), transfer_model.predict(textures), strict=True):
+        assert one.labels is not None
+        assert other.labels is not None
+        assert {label.name: label.probability for label in one.labels} == pytest.approx(
+            {label.name: label.probability for label in other.labels}, abs=0.05
+        )
+
+
 @pytest.fixture(scope="module")
 def two_stages(textures: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The last two stages trained at once."""
     return train(textures, retrain=2, out=tmp_path_factory.mktemp("ladder") / "two")
+
+
+@pytest.fixture(scope="module")
+def auto(textures: Path) -> Model:
+    """As many stages as pay."""
+    return train(textures)
 
 
 def test_what_is_retrained_and_what_stays(two_stages: Model, transfer_model: Model) -> None:
@@ -110,24 +134,46 @@ def test_the_same_call_gives_the_same_weights(two_stages: Model, textures: Path)
     assert _weights(train(textures, retrain=2)) == _weights(two_stages)
 
 
-def test_auto_keeps_a_rung_only_where_it_is_better(textures: Path) -> None:
-    rungs = train(textures).training["rungs"]
-    assert [rung["stages"] for rung in rungs] == list(range(len(rungs)))
+def test_auto_tries_depths_and_trains_the_best_in_full(auto: Model) -> None:
+    """Each trial is one stage deeper, as long as the one before was better than all that was."""
+    rungs = auto.training["rungs"]
+    head, *trials = [rung for rung in rungs if rung["is_trial"] or not rung["stages"]]
+    assert head["stages"] == 0
+    assert [rung["stages"] for rung in trials] == list(range(1, len(trials) + 1))
+    tried = [rung["val"]["loss"] for rung in (head, *trials)]
+    assert tried[:-1] == sorted(tried[:-1], reverse=True)  # it goes on as long as they fall
+    assert all(len(trial["history"]) < 100 / 5 for trial in trials)
     losses = [rung["val"]["loss"] for rung in rungs]
     best = 0
     for i, rung in enumerate(rungs[1:], 1):
         assert losses[i] < losses[best] or not rung["is_kept"]
         best = i if rung["is_kept"] else best
-    assert all(rung["is_kept"] for rung in rungs[:-1])
-    assert [rung["name"] for rung in rungs[1:]] == list(reversed(STAGES))[: len(rungs) - 1]
+    in_full = [rung for rung in rungs if rung["stages"] and not rung["is_trial"]]
+    lowest = int(np.argmin(tried))
+    assert [rung["stages"] for rung in in_full] == ([lowest] if lowest else [])
+    assert rungs[len(trials) + 1 :] == in_full
+    assert [rung["name"] for rung in trials] == list(reversed(STAGES))[: len(trials)]
+
+
+@pytest.mark.parametrize("stage", ["trying the last stage: tr", "trying the last 2 stages: tr", "evaluating on test"])
+def test_a_killed_run_that_chooses_is_taken_up(stage: str, auto: Model, textures: Path, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(textures, out=tmp_path / "m", progress=_stop_at(stage, Killed))
+    assert is_unfinished(tmp_path / "m")
+    model = train(textures, out=tmp_path / "m")
+    assert _weights(model) == _weights(auto)
+    found, wanted = (
+        [(r["stages"], r["is_trial"], r["is_kept"], r["val"]) for r in m.training["rungs"]] for m in (model, auto)
+    )
+    assert found == wanted
 
 
 @pytest.mark.parametrize(
     ("stage", "step", "has_model"),
     [
         ("features of the training", 5, False),
-        ("rung 2, from blocks.5: activations", 40, True),
-        ("rung 2, from blocks.5: tr", 4, True),
+        ("the last 2 stages: activations", 20, True),
+        ("the last 2 stages: tr", 4, True),
     ],
 )
 def test_a_run_that_is_killed_is_taken_up(
@@ -162,15 +208,15 @@ def test_a_run_that_is_killed_is_taken_up(
     if "activations" in stage:
         assert (
             0
-            < done["rung 2, from blocks.5: activations of the training images"]
-            < 4 * model.training["images"]["train"]
+            < done["the last 2 stages: activations of the training images"]
+            < 2 * model.training["images"]["train"]  # the first of three views was run for the head
         )
 
 
 def test_an_unfinished_model_of_another_call_is_left_alone(textures: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     with pytest.raises(Killed):
-        train(textures, retrain=1, out=out, progress=_stop_at("rung 1, from blocks.6: tr", Killed))
+        train(textures, retrain=1, out=out, progress=_stop_at("the last stage: tr", Killed))
     before = _weights(out)
     with pytest.raises(UsageError, match=r"holds an unfinished training of other images or options"):
         train(textures, retrain=1, seed=5, out=out)
@@ -179,10 +225,10 @@ def test_an_unfinished_model_of_another_call_is_left_alone(textures: Path, tmp_p
 
 
 def test_ctrl_c_in_a_rung_keeps_the_head_and_tests_it(textures: Path, transfer_model: Model) -> None:
-    model = train(textures, retrain=2, progress=_stop_at("rung 2, from blocks.5: tr", KeyboardInterrupt))
-    assert _weights(model) == _weights(transfer_model)
+    model = train(textures, retrain=2, progress=_stop_at("the last 2 stages: tr", KeyboardInterrupt))
+    _assert_is_the_head_alone(model, transfer_model, textures)
     assert [rung["name"] for rung in model.training["rungs"]] == ["head"]
-    assert model.scores["test"] == transfer_model.scores["test"]
+    assert model.scores["test"]["accuracy"] == transfer_model.scores["test"]["accuracy"]
     assert any("Ctrl-C" in note for note in model.training["notes"])
 
 
@@ -190,7 +236,7 @@ def test_ctrl_c_in_a_later_epoch_keeps_the_best_epoch(textures: Path) -> None:
     seen = []
 
     def progress(name: str, done: int, total: int | None, note: str = "") -> None:
-        if name.startswith("rung 1, from blocks.6: tr"):
+        if name.startswith("the last stage: tr"):
             seen.append(note)
             if note.startswith("epoch 3/"):
                 raise KeyboardInterrupt
@@ -212,8 +258,38 @@ def test_what_ends_the_climb_at_the_head(
     options: dict[str, Any], note: str, textures: Path, transfer_model: Model
 ) -> None:
     model = train(textures, **options)
-    assert _weights(model) == _weights(transfer_model)
+    _assert_is_the_head_alone(model, transfer_model, textures)
     assert any(found.startswith(note) for found in model.training["notes"])
+
+
+@pytest.mark.parametrize(
+    ("left", "depth"),
+    [
+        (math.inf, 0),
+        (100.0, 0),  # 2 + 4 + 8 for the trials, and 80 for the third
+        (93.0, 3),
+        (50.0, 3),  # 48 for 60 % of the third
+        (47.0, 0),  # 2 + 4 for the trials of the first two, and 40 for the second
+        (45.0, 2),
+        (25.0, 2),
+        (23.0, 0),
+        (21.0, 1),
+        (1.0, 1),  # with as few epochs as it takes
+    ],
+)
+def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rung takes 20, 40 and 80 s here, a trial a tenth of that."""
+
+    def estimate(self: _Ladder, stages: int, *, is_trial: bool = False) -> Estimate:
+        recipe = RungRecipe(1 if is_trial else 10)
+        return Estimate(None, recipe, 1, 0.0, 2.0**stages)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_Ladder, "_estimate", estimate)
+    monkeypatch.setattr(_Ladder, "_seconds_left", lambda self: left)
+    ladder = object.__new__(_Ladder)
+    ladder.notes = []
+    assert ladder._in_haste([1, 2, 3]) == depth
+    assert bool(ladder.notes) == bool(depth)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,16 @@ from torch import Tensor
 from mirada.backbone.stages import Stage, cut
 from mirada.errors import TrainingError
 from mirada.learn import rung
-from mirada.learn.rung import Climbed, Inputs, RungRecipe, calibrated_losses, fit_tail, rung_recipe, step_seconds
+from mirada.learn.rung import (
+    Climbed,
+    Inputs,
+    RungRecipe,
+    calibrated_losses,
+    fit_tail,
+    rung_recipe,
+    scale_head,
+    step_seconds,
+)
 from mirada.learn.tail import Tail
 
 CLASSES, SHAPE = 3, (32, 8, 8)
@@ -329,8 +338,36 @@ def test_the_loss_is_weighted_smoothed_cross_entropy() -> None:
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     truth = (1 - smoothing) * np.eye(CLASSES)[made.class_ids] + smoothing / CLASSES
     right = -(truth * weights * log_p).sum() / weights[made.class_ids].sum()
-    climbed = _fit(tail, RungRecipe(1, 16), train=made.inputs(), class_weights=weights)
+    climbed = _fit(tail, RungRecipe(1, 16, dropout=0), train=made.inputs(), class_weights=weights)
     assert climbed.epochs[0].train_loss == pytest.approx(right, rel=1e-4)
+
+
+def test_the_head_is_scaled_to_a_spread() -> None:
+    """And nothing else is changed: the spread is over the classes, the root of its mean square over the images."""
+    tail, made = _tail(), Made(50, 0, views=3)
+    before = _scores(tail, made)
+    scale_head(tail, made.inputs(), 0.5)
+    after = _scores(tail, made)
+    assert np.sqrt(after.var(axis=1).mean()) == pytest.approx(0.5, rel=1e-4)
+    np.testing.assert_allclose(after, before * (after[0, 0] / before[0, 0]), rtol=1e-3, atol=1e-5)
+
+
+def test_a_head_that_says_nothing_stays_as_it_is() -> None:
+    tail = _tail()
+    with torch.no_grad():
+        for parameter in tail.head.parameters():
+            parameter.zero_()
+    scale_head(tail, Made(50, 0).inputs(), 0.5)
+    assert all((parameter == 0).all() for parameter in tail.head.parameters())
+
+
+def test_dropout_leaves_the_sums_as_they_are() -> None:
+    features = torch.ones(200, 500)
+    dropped = rung._dropped(features, 0.3, np.random.default_rng(0))
+    assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
+    assert float(dropped.mean()) == pytest.approx(1, abs=0.01)
+    torch.testing.assert_close(rung._dropped(features, 0.0, np.random.default_rng(0)), features)
 
 
 def test_training_that_diverges_says_so() -> None:
@@ -370,21 +407,21 @@ def test_calibrated_losses_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "epochs"),
+    ("images", "epochs", "of_the_last_stage"),
     [
-        (1, 100),  # never more
-        (64, 100),  # 200 steps of 32
-        (100, 64),
-        (1000, 12),
-        (2500, 12),
-        (5000, 6),  # 30,000 images in all
-        (10_000, 3),
-        (1_000_000, 3),  # never fewer
+        (1, 100, 100),  # never more
+        (64, 100, 100),  # 200 steps of 32
+        (100, 64, 64),
+        (1000, 12, 8),
+        (2500, 12, 8),
+        (5000, 6, 6),  # 30,000 images in all
+        (10_000, 3, 3),
+        (1_000_000, 3, 3),  # never fewer
     ],
 )
-def test_the_recipe_by_the_number_of_images(images: int, epochs: int) -> None:
-    assert rung_recipe(images, 1) == RungRecipe(epochs)
-    assert rung_recipe(images, 1).json()["epochs"] == epochs
+def test_the_recipe_by_the_number_of_images(images: int, epochs: int, of_the_last_stage: int) -> None:
+    assert rung_recipe(images, 1) == RungRecipe(of_the_last_stage)
+    assert rung_recipe(images, 2).json()["epochs"] == epochs
 
 
 def test_measuring_a_step_leaves_the_tail_as_it_is() -> None:

@@ -218,11 +218,12 @@ def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_cs
     With --json each line has `path` and one of `predictions`, `error` (could not be read) and `skipped` (a file in a
     folder that is no image); with `predictions` comes `sure`, whether the first is probable enough to be trusted.
     """
-    from mirada.model import predict
+    from mirada.model import load, predict
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    answers = predict(model, images, top=top)
+    loaded = load(model)
+    answers = predict(loaded, images, top=top)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if as_csv:
         table.writerow(["path", "rank", "label", "probability", "error"])
@@ -241,6 +242,8 @@ def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_cs
             skipped[str(prediction.skipped)].append(prediction.path)
     for reason, paths in skipped.items():
         warn(f"skipped: {paths[0]}{f' and {len(paths) - 1:,} more' if len(paths) > 1 else ''}: {reason}")
+    if loaded.engine.note:
+        notes([loaded.engine.note])
     if failed:
         warn(f"{failed:,} {'image' if failed == 1 else 'images'} could not be read")
         raise click.exceptions.Exit(1)

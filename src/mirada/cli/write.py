@@ -59,7 +59,7 @@ def rung_lines(rungs: Sequence[dict[str, Any]]) -> list[str]:
     rows = [("retrained", "parameters", "seconds", "val accuracy", "95 % interval", "better by chance")]
     for rung in rungs:
         val, p_value = rung["val"], rung["p_value"]
-        name = "head" if not rung["stages"] else f"from {rung['name']}"
+        name = "head" if not rung["stages"] else f"from {rung['name']}{', tried' if rung.get('is_trial') else ''}"
         low, high = val["accuracy_interval"] if val else (0.0, 1.0)
         rows.append(
             (

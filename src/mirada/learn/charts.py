@@ -156,14 +156,14 @@ class Rung:
     """A step of the ladder as it is drawn.
 
     Attributes:
-        stages: how many of the last stages it trained: the number that is written.
+        step: which, from 0: the number that is written.
         name: for whoever points at it.
         seconds: from the beginning of training to its end.
         accuracy, interval: on validation.
         is_best: whether it is the model that was kept in the end.
     """
 
-    stages: int
+    step: int
     name: str
     seconds: float
     accuracy: float
@@ -186,7 +186,7 @@ def ladder_chart(rungs: Sequence[Rung]) -> Markup:
         points += [
             _line(x(time), y(low), x(time), y(high), f"bar-{kind}"),
             tag("circle", tag("title", hover), cx=x(time), cy=y(rung.accuracy), r=10, class_=f"point-{kind}"),
-            _text(x(time), y(rung.accuracy) + 4, str(rung.stages), f"in-{kind}", "middle"),
+            _text(x(time), y(rung.accuracy) + 4, str(rung.step), f"in-{kind}", "middle"),
         ]
     way = " ".join(f"{x(time):.1f},{y(rung.accuracy):.1f}" for rung, time in zip(rungs, times, strict=True))
     axes = _scales(x, y, duration, "{:.0%}".format)

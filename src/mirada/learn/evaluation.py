@@ -227,6 +227,8 @@ def evaluate(
     dataset = read(data, is_learnt_from=False)
     _check_classes(model, dataset)
     samples, name, notes = _choose(model, dataset, part)
+    if model.engine.note:
+        notes = (*notes, model.engine.note)
     return evaluate_samples(model, samples, name, notes=notes, progress=progress)
 
 

@@ -27,7 +27,7 @@ ZOOM_STEP = 1.25
 NEAREST = 3.0
 RIDGE = 0.3
 """The penalty of the ridge regression, in units of the mean square length of the features."""
-TRAIN_IMAGES, VAL_IMAGES = 400, 300
+TRAIN_IMAGES, VAL_IMAGES = 300, 300
 """At most so many are looked at for a choice."""
 FEWEST = 20
 """With fewer validation images nothing is chosen: the difference would be chance."""

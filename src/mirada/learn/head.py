@@ -49,12 +49,14 @@ class Head:
         bias: (K,) float32.
         trials: what was tried, in the order of rising C.
         chosen: the C that was taken.
+        first: the one that was solved first, of the middle strength; None where it is this one.
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     trials: tuple[Trial, ...]
     chosen: float
+    first: Head | None = None
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Features (N, F) -> class scores (N, K)."""
@@ -103,7 +105,8 @@ def fit_head(
         head, _ = solved(WITHOUT_VALIDATION, nothing)
         return replace(head, trials=(Trial(head.chosen, np.nan, np.nan),))
     middle = len(strengths) // 2
-    best, begin = solved(strengths[middle], nothing)
+    first, begin = solved(strengths[middle], nothing)
+    best = first
     trials = [_tried(best, val_features, val_class_ids)]
     lowest = trials[0].val_loss
     for direction in (strengths[middle + 1 :], strengths[:middle][::-1]):
@@ -116,7 +119,8 @@ def fit_head(
             best, lowest, was_better = head, trials[-1].val_loss, True
         if was_better:
             break
-    return replace(best, trials=tuple(sorted(trials, key=lambda trial: trial.strength)))
+    trials.sort(key=lambda trial: trial.strength)
+    return replace(best, trials=tuple(trials), first=None if best is first else first)
 
 
 def cross_entropies(logits: NDArray[np.floating], class_ids: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -137,7 +141,7 @@ def _minimised(
     from scipy.optimize import minimize
 
     # Stopped early is as good: the strength is chosen by the result.
-    options = {"maxiter": 200, "maxcor": 10, "ftol": 1e-6, "gtol": 1e-6}
+    options = {"maxiter": 200, "maxcor": 5, "ftol": 1e-5, "gtol": 1e-6}
     found: NDArray[np.float64] = minimize(loss_of, start, jac=True, method="L-BFGS-B", options=options).x
     return found
 

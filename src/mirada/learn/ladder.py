@@ -1,15 +1,17 @@
-"""Transfer learning as a ladder: the head, then the last stage, then one stage more, each from the best so far.
+"""Transfer learning as a ladder: the head, then the last stage, then one stage more, as far as it pays.
 
 Rung 0 solves for a new head on the features of the frozen network, and chooses the preparation. Every further rung
-trains the last stages and the head from kept activations; what lies before the cut is never run again. A rung is kept,
-and the climb goes on, where its calibrated validation loss is clearly below the best so far.
+trains the last stages and the head from kept activations; what lies before the cut is never run again. How many stages
+is found by short trials, one stage more each time, as long as the calibrated validation loss is lower; the depth with
+the lowest is then trained in full. A rung is kept where its loss is clearly below the best so far. Each begins with the
+pretrained stages: measured on held-out images, that is as good as beginning with the rung before, or better.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,8 +22,9 @@ from mirada.backbone.body import Body
 from mirada.data import Sample
 from mirada.errors import ArchitectureError, ImageError, UsageError
 from mirada.image import Preparation
+from mirada.learn.estimate import Estimate, duration, last_stages
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, choose_preparation, some_of_each
-from mirada.learn.head import fit_head
+from mirada.learn.head import Head, fit_head
 from mirada.learn.job import Job, failures_json
 from mirada.learn.rows import Rows, Stores, prune_features
 from mirada.learn.scores import paired_test
@@ -30,7 +33,6 @@ from mirada.model import Model
 from mirada.model.model import State
 
 if TYPE_CHECKING:
-    from mirada.learn.rung import Climbed, RungRecipe
     from mirada.learn.tail import Tail
 
 __all__ = ["Answers", "Options", "Retrain", "climb"]
@@ -41,15 +43,17 @@ Retrain = Literal["auto", "head", "all"] | int
 Answers = list[tuple[Sample, NDArray[np.float32] | ImageError]]
 """Samples with their class scores (K,), or with the reason why they have none."""
 
-VIEWS = 4
-"""Of each training image: the picture as it is prepared, and three that are changed at random."""
+VIEWS = 3
+"""Of each training image: the picture as it is prepared, and two that are changed at random."""
 UNBALANCED = 3.0
 """How many times as many images the largest class must have as the smallest for classes to be weighted."""
 FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""
 ENOUGH_EPOCHS = 0.6
-"""The share of its epochs that makes a deeper rung worth more than a shallower one before it."""
-FINISH_SECONDS = 7.0
+"""The share of its epochs that makes a deeper rung worth more than a shallower one."""
+DEEPEST = 2 / 3
+"""The largest share of the network's multiply-adds that is retrained without being asked for by number."""
+FINISH_SECONDS = 5.0
 """What saving, converting and testing the result take, besides running the network."""
 
 
@@ -66,29 +70,6 @@ class Options:
     retrain: Retrain = "auto"
     deadline: float = math.inf
     until: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Estimate:
-    """A rung that may be begun, and what it takes.
-
-    Attributes:
-        tail: what it would train.
-        recipe: with all its epochs.
-        views: of each training image.
-        extraction: seconds to run what is not kept yet.
-        epoch: seconds of each epoch.
-    """
-
-    tail: Tail
-    recipe: RungRecipe
-    views: int
-    extraction: float
-    epoch: float
-
-    def seconds(self, share: float = 1.0) -> float:
-        """Of the rung, with this share of its epochs."""
-        return self.extraction + share * self.recipe.epochs * self.epoch
 
 
 def climb(
@@ -130,36 +111,81 @@ class _Ladder:
         self.stores = Stores()
         self.train = Rows(job, "train", self.stores)
         self.val = Rows(job, "val", self.stores)
+        self.first_taps: tuple[int, ...] = ()
         self._head_logits: NDArray[np.float32] | None = None
+        self._mild_head: Head | None = None
+        self._step_seconds: dict[int, float] = {}
+        self._chosen = body.preparation
 
     def climbed(self, begun: Model | None) -> tuple[Model, Answers | None]:
         """The whole way."""
-        if isinstance(self.options.retrain, int):
-            self._targets()  # refuses a wrong number before any work is done
+        depths = self._depths()
+        self.first_taps = self._taps(depths[0]) if depths else ()
         standing = self._head() if begun is None else self._resumed(begun)
-        done = {rung["stages"] for rung in self.rungs}
-        waiting = [stages for stages in self._targets() if stages not in done]
         try:
-            while waiting and self._may_go_on() and not self._is_enough(standing):
-                higher = self._rung(self._next(waiting, standing), standing)
-                if higher is None:
-                    break
-                standing = higher
+            standing = self._climbed(depths, standing)
         except KeyboardInterrupt:
             self.notes.append("Training was stopped by Ctrl-C: the best rung so far was kept.")
         self.stores.close(delete=True)
         prune_features()
-        kept = [rung for rung in self.rungs if rung["is_kept"]][-1]
-        answers = None if kept["stages"] or self._head_logits is None else self.val.answered(self._head_logits)
+        is_head = not [rung for rung in self.rungs if rung["is_kept"]][-1]["stages"]
+        answers = self.val.answered(self._head_logits) if is_head and self._head_logits is not None else None
         return self._recorded(standing, is_finished=True), answers
+
+    def _climbed(self, depths: Sequence[int], standing: Standing) -> Standing:
+        """Above the head: trials, where the depth is to be found and there is time, and then one rung in full."""
+        depth = depths[0] if depths else 0
+        if depth and self.options.retrain == "auto" and not self._is_over(standing):
+            depth = self._in_haste(depths)
+            if not depth:
+                standing = self._tried(depths, standing)
+                depth = self._best_tried
+        is_done = any(rung["stages"] and not rung["is_trial"] for rung in self.rungs)
+        if not depth or is_done or self._is_over(standing):
+            return standing
+        return self._rung(depth, standing) or standing
+
+    def _tried(self, depths: Sequence[int], standing: Standing) -> Standing:
+        """One stage more each time, as long as the loss is lower."""
+        for stages in depths:
+            if not any(rung["stages"] == stages for rung in self.rungs):
+                estimate = self._estimate(stages, is_trial=True)
+                if estimate.seconds() + self._estimate(stages).seconds() > self._seconds_left():
+                    self.notes.append(f"There was no time to try {last_stages(stages)}.")
+                    break
+                standing = self._rung(stages, standing, is_trial=True) or standing
+            if self._best_tried != stages or self._is_over(standing):
+                break
+        return standing
+
+    def _in_haste(self, depths: Sequence[int]) -> int:
+        """The deepest rung for which there is time; 0 where there is time to try each that is less deep before."""
+        left, trials, full, depth = self._seconds_left(), 0.0, 0.0, 0
+        for stages in depths if not math.isinf(left) else ():
+            if full * ENOUGH_EPOCHS > left:  # one stage more takes longer still
+                break
+            estimate = self._estimate(stages)
+            if depth and estimate.seconds(ENOUGH_EPOCHS) > left:
+                break
+            depth, full = stages, estimate.seconds()
+            trials += self._estimate(stages, is_trial=True).seconds()
+        if trials + full <= left:
+            return 0
+        self.notes.append("There was no time to try how many stages are best: the most that fitted were trained.")
+        return depth
+
+    @property
+    def _best_tried(self) -> int:
+        """How many stages the best of the trials has, 0 for the head. Even a gain that may be luck is worth a rung."""
+        tried = [rung for rung in self.rungs if rung["is_trial"] or not rung["stages"]]
+        return int(min(tried, key=lambda rung: rung["val"]["loss"])["stages"])
 
     # Rung 0
 
     def _head(self) -> Standing:
         begin = time.perf_counter()
         preparation = self._preparation()
-        features = self.train.features(self.body, preparation, "features of the training images")
-        val_features = self.val.features(self.body, preparation, "features of the validation images")
+        features, val_features = self._features(preparation)
         self.job.check_all_classes(self.train.class_ids, (*self.train.failures, *self.val.failures))
         self.job.progress("solving for the head", 0, None)
         weights = self._image_weights()
@@ -171,8 +197,17 @@ class _Ladder:
             "inverse_strength": head.chosen,
             "trials": [asdict(trial) for trial in head.trials if len(self.val)],
         }
-        self._head_logits = head(val_features)
-        return self._stands("head", 0, head.weight.size + head.bias.size, begin, model, self._head_logits, None)
+        self._mild_head, self._chosen = head.first or head, preparation
+        logits = head(val_features)
+        self._head_logits = None if self.first_taps else logits
+        return self._stands("head", 0, head.weight.size + head.bias.size, begin, model, logits, None)
+
+    def _features(self, preparation: Preparation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of the training and validation images; what the first rung above starts from is kept on the way."""
+        return (
+            self.train.features(self.body, preparation, "features of the training images", self.first_taps),
+            self.val.features(self.body, preparation, "features of the validation images", self.first_taps),
+        )
 
     def _preparation(self) -> Preparation:
         """The preparation that the features of some images are best with."""
@@ -212,8 +247,8 @@ class _Ladder:
 
     # The rungs above
 
-    def _targets(self) -> list[int]:
-        """How many of the last stages each rung trains."""
+    def _depths(self) -> list[int]:
+        """How many of the last stages a rung may train."""
         retrain = self.options.retrain
         if retrain == "head":
             return []
@@ -235,45 +270,37 @@ class _Ladder:
             return []
         if isinstance(retrain, int) and not 1 <= retrain <= count:
             raise UsageError(f"--retrain {retrain}: {self.body.backbone.name} has {count} stages, give 1 to {count}")
-        return list(range(1, count + 1)) if retrain == "auto" else [count if retrain == "all" else retrain]
+        if retrain != "auto":
+            return [count if retrain == "all" else retrain]
+        work = np.cumsum([stage.multiply_adds for stage in reversed(self.body.stages)])
+        return list(range(1, max(1, int((work <= DEEPEST * work[-1]).sum())) + 1))
 
-    def _next(self, waiting: list[int], standing: Standing) -> int:
-        """Take the next rung. Where there is no time for the next two, but for the second, the first is left out."""
-        first = waiting.pop(0)
-        if math.isinf(self.options.deadline) or not waiting:
-            return first
-        one, two = (self._estimate(stages, standing.model) for stages in (first, waiting[0]))
-        left = self._seconds_left()
-        if one.seconds() + two.seconds(ENOUGH_EPOCHS) - two.extraction > left >= two.seconds(ENOUGH_EPOCHS):
-            self.notes.append(f"Rung {first} was left out: there was time for rung {waiting[0]} or for both in haste.")
-            return waiting.pop(0)
-        return first
-
-    def _rung(self, stages: int, standing: Standing) -> Standing | None:
+    def _rung(self, stages: int, standing: Standing, *, is_trial: bool = False) -> Standing | None:
         """Train the last `stages` stages; the best so far, or None where there is no time for the rung."""
-        from mirada.learn.rung import fit_tail
+        from mirada.learn.rung import fit_tail, scale_head
 
         begin = time.perf_counter()
         place = len(self.body.stages) - stages
-        name, preparation = self.body.stages[place].name, standing.model.preparation
-        estimate = self._estimate(stages, standing.model)
+        name, preparation = self.body.stages[place].name, self._chosen
+        estimate = self._estimate(stages, is_trial=is_trial)
         left = self._seconds_left() - estimate.extraction
         epochs = estimate.recipe.epochs
         if not math.isinf(left):
             epochs = min(epochs, int(left / estimate.epoch))
         if epochs < min(FEWEST_EPOCHS, estimate.recipe.epochs):
             self.notes.append(
-                f"There was no time for rung {stages}, from {name}: it takes about {_duration(estimate.seconds())}."
+                f"There was no time to train {last_stages(stages)}: that takes about {duration(estimate.seconds())}."
             )
             return None
         recipe = replace(estimate.recipe, epochs=epochs)
-        stage = f"rung {stages}, from {name}"
-        self.job.progress(f"{stage}: about {_duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
+        stage = f"trying {last_stages(stages)}" if is_trial else last_stages(stages)
+        self.job.progress(f"{stage}: about {duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
         taps = self._taps(stages)
         train = self.train.inputs(
             self.body, preparation, place, taps, estimate.views, f"{stage}: activations of the training images"
         )
         val = self.val.inputs(self.body, preparation, place, taps, 1, f"{stage}: activations of the validation images")
+        scale_head(estimate.tail, train, recipe.start_spread)
         climbed = fit_tail(
             estimate.tail,
             train,
@@ -287,29 +314,33 @@ class _Ladder:
         )
         if climbed.was_stopped:
             self.notes.append(
-                f"Rung {stages} was ended early, by Ctrl-C or because the time was over: of {len(climbed.epochs)} "
-                "epochs the best was taken."
+                f"Training {last_stages(stages)} was ended early, by Ctrl-C or because the time was over: of "
+                f"{len(climbed.epochs)} epochs the best was taken."
             )
         model = self._with_tail(standing.model, estimate.tail)
         learnt = sum(p.numel() for p in estimate.tail.parameters() if p.requires_grad)
-        return self._stands(name, stages, learnt, begin, model, climbed.val_logits, standing, climbed, recipe)
+        trained = trained_json(climbed, recipe, is_trial=is_trial)
+        return self._stands(name, stages, learnt, begin, model, climbed.val_logits, standing, trained)
 
-    def _estimate(self, stages: int, model: Model) -> _Estimate:
+    def _estimate(self, stages: int, *, is_trial: bool = False) -> Estimate:
         """What a rung will take, measured on a few steps and on the images run so far."""
         from mirada.engine.process import prepare_process
-        from mirada.learn.rung import rung_recipe, step_seconds
+        from mirada.learn.rung import rung_recipe, step_seconds, trial_recipe
 
         prepare_process()
-        place, taps, recipe = len(self.body.stages) - stages, self._taps(stages), rung_recipe(len(self.train), stages)
-        views, tail = min(VIEWS, recipe.epochs), self._tail(stages, model)
+        place, taps = len(self.body.stages) - stages, self._taps(stages)
+        recipe = (trial_recipe if is_trial else rung_recipe)(len(self.train), stages)
+        views, tail = 1 if is_trial else min(VIEWS, recipe.epochs), self._tail(stages)
         missing = sum(
-            rows.missing(self.body, model.preparation, place, taps, count)
+            rows.missing(self.body, self._chosen, place, taps, count)
             for rows, count in ((self.train, views), (self.val, 1))
         )
-        step = step_seconds(tail, self._input_shape(place), recipe.batch_size)
+        if stages not in self._step_seconds:
+            self._step_seconds[stages] = step_seconds(tail, self._input_shape(place), recipe.batch_size)
+        step = self._step_seconds[stages]
         steps = -(-len(self.train) // recipe.batch_size)
         epoch = step * steps + step / recipe.batch_size / 3 * len(self.val)  # forward is a third of a step
-        return _Estimate(tail, recipe, views, missing / self.train.rate, epoch)
+        return Estimate(tail, recipe, views, missing / self.train.rate, epoch)
 
     def _taps(self, stages: int) -> tuple[int, ...]:
         """Where activations are kept: at the cut of this rung, and of its neighbour: one network serves both."""
@@ -317,17 +348,22 @@ class _Ladder:
         places = {len(self.body.stages) - each for each in (stages, neighbour)}
         return tuple(sorted(place for place in places if place > 0))
 
-    def _tail(self, stages: int, model: Model) -> Tail:
+    def _tail(self, stages: int) -> Tail:
+        """The last stages as they were pretrained, and a head that is milder than the best for these features."""
         from mirada.engine.precision import training_dtype
         from mirada.learn.tail import Tail
 
-        weight, bias = (np.asarray(model.state[f"head.{name}"], np.float32) for name in ("weight", "bias"))
-        return Tail(model.body.stages[-stages:], weight, bias, training_dtype())
+        if self._mild_head is None:
+            features, _ = self._features(self._chosen)
+            ids, weights = self.train.class_ids, self._image_weights()
+            self._mild_head = fit_head(features, ids, features[:0], ids[:0], self.classes, weights=weights)
+        head = self._mild_head
+        return Tail(self.body.stages[-stages:], head.weight, head.bias, training_dtype())
 
     def _with_tail(self, model: Model, tail: Tail) -> Model:
-        state = model.state | {f"backbone.{name}": array for name, array in tail.state().items()}
+        state = self.body.state | tail.state()
         head = {f"head.{name}": p.detach().numpy().copy() for name, p in tail.head.named_parameters()}
-        return replace(model, state=state | head)
+        return replace(model, state={f"backbone.{name}": array for name, array in state.items()} | head)
 
     def _input_shape(self, place: int) -> tuple[int, ...]:
         if place:
@@ -345,16 +381,15 @@ class _Ladder:
 
     # What is better, and what is written down
 
-    def _may_go_on(self) -> bool:
-        """Whether the last rung was worth it, and not ended by Ctrl-C or the end of the time."""
-        return self.rungs[-1]["is_kept"] and not self.rungs[-1].get("was_stopped", False)
+    def _is_over(self, standing: Standing) -> bool:
+        """Whether the climb was ended early, or the best so far is as good as was asked for."""
+        return bool(self.rungs[-1].get("was_stopped", False)) or self._is_enough(standing)
 
     def _is_enough(self, standing: Standing) -> bool:
         right = float(standing.val_right.mean()) if len(standing.val_right) else 0.0
         if self.options.until is not None and right >= self.options.until:
-            self.notes.append(
-                f"The climb ended: {right:.1%} on val is at least the {self.options.until:.1%} asked for."
-            )
+            note = f"The climb ended: {right:.1%} on val is at least the {self.options.until:.1%} asked for."
+            self.notes = list(dict.fromkeys([*self.notes, note]))
             return True
         return False
 
@@ -367,8 +402,7 @@ class _Ladder:
         model: Model,
         val_logits: NDArray[np.float32],
         before: Standing | None,
-        climbed: Climbed | None = None,
-        recipe: RungRecipe | None = None,
+        trained: dict[str, Any] | None = None,
     ) -> Standing:
         """Record a rung, and save the better of it and what stood before."""
         losses, right = judged(val_logits, self.val.class_ids)
@@ -385,8 +419,9 @@ class _Ladder:
                 "val": val_json(losses, right),
                 "p_value": None if before is None or not len(right) else paired_test(right, before.val_right),
                 "is_kept": bool(is_better),
+                "is_trial": False,
             }
-            | ({} if climbed is None or recipe is None else trained_json(climbed, recipe))
+            | (trained or {})
         )
         standing = Standing(model, losses, right) if is_better or before is None else before
         standing = replace(standing, model=self._recorded(standing, is_finished=False))
@@ -407,12 +442,9 @@ class _Ladder:
         """Where an interrupted climb stood."""
         state = dict(begun.training)
         climbing = state.pop("climbing")
-        self.rungs, self.notes = list(state.pop("rungs")), list(state.pop("notes"))
+        self.rungs, notes = list(state.pop("rungs")), list(state.pop("notes"))
+        self.notes = [*notes, *(note for note in self.notes if note not in notes)]
         self.learnt = state
-        self.train.features(self.body, begun.preparation, "features of the training images")
-        self.val.features(self.body, begun.preparation, "features of the validation images")
+        self._chosen = begun.preparation
+        self._features(self._chosen)
         return Standing(begun, np.array(climbing["val_losses"]), np.array(climbing["val_right"], bool))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

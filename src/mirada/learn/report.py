@@ -204,29 +204,27 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
     best = max((i for i, rung in enumerate(rungs) if rung["is_kept"]), default=0)
     times = np.cumsum([rung["seconds"] for rung in rungs]).tolist()
     drawn = [
-        Rung(rung["stages"], _trained(rung), time, rung["val"]["accuracy"], rung["val"]["accuracy_interval"], i == best)
+        Rung(i, _trained(rung), time, rung["val"]["accuracy"], rung["val"]["accuracy_interval"], i == best)
         for i, (rung, time) in enumerate(zip(rungs, times, strict=True))
         if rung["val"] is not None
     ]
     words = (
         "A network is a chain of stages. This one had learnt from other photos before: its stages know edges, textures "
         "and parts of things. Only its last layer, the head, must be new: it gives each of your classes a score. "
-        "Training the last stages on your pictures too can pay. So mirada goes step by step, and judges each step on "
-        "the validation pictures, on which nothing is trained. A step is kept where it lowers the loss, a figure that "
-        "is small where the true class gets a high probability."
+        "Training the last stages on your pictures too can pay. So mirada goes step by step, from short tries on, and "
+        "judges each step on the validation pictures, on which nothing is trained. A step is kept where it clearly "
+        "lowers the loss, a figure that is small where the true class gets a high probability."
     )
-    one = " No other step was tried." if len(rungs) == 1 else ""
-    text = tag("div", _p(words), _p(tag("b", f"Kept: step {rungs[best]['stages']}, {_trained(rungs[best])}."), one))
+    kept = tag("b", f"Kept: step {best}, {_trained(rungs[best])}.")
+    text = tag("div", _p(words), _p(kept, " No other step was tried." if len(rungs) == 1 else ""))
     caption = tag("figcaption", "Share of the validation pictures named rightly, with its 95% interval. Filled: kept.")
     figure = [tag("figure", charts.ladder_chart(drawn), caption)] if len(drawn) > 1 else []
     heads = ["step", "trained", "numbers", "time", "right on validation", "loss", "against the best before", ""]
     rows = [_rung_cells(rungs, i, i == best) for i in range(len(rungs))]
     content = [_grid("24rem", [text, *figure]), table(heads, rows, marked=best)]
-    words = (
-        "Numbers: how many of the network's numbers were trained. p: the probability of a difference at least so large "
-    )
+    words = "Numbers: how many of the network's were trained. p: the probability of a difference at least so large "
     content.append(tag("p", words, "between two steps that are equally good.", class_="small"))
-    if curves := [chart for rung in rungs for chart in _curves(f"step {rung['stages']}: ", rung.get("history", ()))]:
+    if curves := [chart for i, rung in enumerate(rungs) for chart in _curves(f"step {i}: ", rung.get("history", ()))]:
         words = "An epoch is one pass over the training pictures. The dot is the one that was kept: the lowest loss."
         content += [tag("h3", "Epoch by epoch"), _p(words), _grid("14rem", curves)]
     return content
@@ -236,7 +234,8 @@ def _trained(rung: Mapping[str, Any]) -> str:
     if not rung["stages"]:
         return "the head alone"
     stages = "the last stage" if rung["stages"] == 1 else f"the last {rung['stages']} stages"
-    return f"{stages} (from {rung['name']}) and the head"
+    short = f", tried for {len(rung['history'])} epochs" if rung.get("is_trial") else ""
+    return f"{stages} (from {rung['name']}) and the head{short}"
 
 
 def _rung_cells(rungs: Sequence[dict[str, Any]], place: int, is_best: bool) -> list[str]:
@@ -245,7 +244,7 @@ def _rung_cells(rungs: Sequence[dict[str, Any]], place: int, is_best: bool) -> l
     right = "" if val is None else _with_interval(val["accuracy"], val["accuracy_interval"])
     against = "" if val is None or before is None or p is None else _compared(val["right"] - before["right"], p)
     kept = "kept: this is the model" if is_best else "better than before" if rung["is_kept"] and place else ""
-    cells = [str(rung["stages"]), _trained(rung), f"{rung['parameters']:,}", duration(rung["seconds"])]
+    cells = [str(place), _trained(rung), f"{rung['parameters']:,}", duration(rung["seconds"])]
     return [*cells, right, "" if val is None else f"{val['loss']:.3f}", against, kept]
 
 

@@ -129,14 +129,16 @@ class Rows:
             for sample, is_read in zip(self._samples, self._is_read, strict=True)
         ]
 
-    def features(self, body: Body, preparation: Preparation, stage: str) -> NDArray[np.float32]:
-        """(n, F) float32 of the samples that can be read."""
+    def features(
+        self, body: Body, preparation: Preparation, stage: str, taps: tuple[int, ...] = ()
+    ) -> NDArray[np.float32]:
+        """(n, F) float32 of the samples that can be read; the inputs of the stages `taps` are kept on the way."""
         if not self._samples:
             return np.zeros((0, body.features), np.float32)
-        engine = self._engine(body_program(body))
+        engine = self._engine(body_program(body, taps))
         kept = self.stores.kept(engine, preparation, self.job.seed)
         places = self._extracted(engine, preparation, kept, 1, stage)
-        found: NDArray[np.float32] = kept.read(places[:, 0], 0).astype(np.float32, copy=False)
+        found: NDArray[np.float32] = kept.read(places[:, 0], len(taps)).astype(np.float32, copy=False)
         return found
 
     def missing(self, body: Body, preparation: Preparation, place: int, taps: tuple[int, ...], views: int) -> int:

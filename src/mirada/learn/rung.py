@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,17 @@ from mirada.learn.scores import fit_temperature
 from mirada.learn.tail import Tail
 from mirada.progress import Progress, silent
 
-__all__ = ["Climbed", "Inputs", "RungRecipe", "calibrated_losses", "fit_tail", "rung_recipe", "step_seconds"]
+__all__ = [
+    "Climbed",
+    "Inputs",
+    "RungRecipe",
+    "calibrated_losses",
+    "fit_tail",
+    "rung_recipe",
+    "scale_head",
+    "step_seconds",
+    "trial_recipe",
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,8 @@ class RungRecipe:
         weight_decay: decoupled, of AdamW; not on biases.
         label_smoothing: share of the truth that is given to all classes alike (Szegedy et al., "Rethinking the
             Inception architecture", 2016, section 7).
+        dropout: share of the features that the head does not see in a step (Srivastava et al., "Dropout", 2014).
+        start_spread: of the head that training starts from, see `scale_head`.
         patience: epochs without a better one after which the rung ends, counted from the middle on: before, steps are
             so large that the loss may rise for a while.
     """
@@ -51,6 +63,8 @@ class RungRecipe:
     stage_decay: float = 0.7
     weight_decay: float = 0.02
     label_smoothing: float = 0.1
+    dropout: float = 0.3
+    start_spread: float = 0.5
     patience: int = 5
 
     def json(self) -> dict[str, Any]:
@@ -58,17 +72,28 @@ class RungRecipe:
         return asdict(self)
 
 
-MOST_EPOCHS, FEWEST_STEPS, ENOUGH_IMAGES = 12, 200, 30_000
+LAST_STAGE_EPOCHS, MOST_EPOCHS, FEWEST_STEPS, ENOUGH_IMAGES = 8, 12, 200, 30_000
 
 
 def rung_recipe(images: int, stages: int) -> RungRecipe:
     """The recipe for a number of training images and of trained stages.
 
-    12 epochs, fewer for many images, more for few. The more stages are trained, the smaller the learning rate: by the
-    square root of their number.
+    8 epochs for the last stage alone, 12 for more; fewer for many images, more for few. The more stages are trained,
+    the smaller the learning rate: by the square root of their number.
     """
-    seen = max(min(MOST_EPOCHS * images, ENOUGH_IMAGES), 3 * images, FEWEST_STEPS * 32)
+    most = LAST_STAGE_EPOCHS if stages == 1 else MOST_EPOCHS
+    seen = max(min(most * images, ENOUGH_IMAGES), 3 * images, FEWEST_STEPS * 32)
     return RungRecipe(min(-(-seen // images), 100), learning_rate=1e-3 / math.sqrt(stages))
+
+
+TRIAL_SHARE = 1 / 6
+"""Of the epochs of a rung in full."""
+
+
+def trial_recipe(images: int, stages: int) -> RungRecipe:
+    """The recipe of a trial: as many epochs whatever the number of stages, so that only the stages differ."""
+    epochs = math.ceil(TRIAL_SHARE * rung_recipe(images, 2).epochs)
+    return replace(rung_recipe(images, stages), epochs=epochs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +127,22 @@ class Climbed:
     epochs: tuple[Epoch, ...]
     val_logits: NDArray[np.float32]
     was_stopped: bool
+
+
+def scale_head(tail: Tail, train: Inputs, spread: float) -> None:
+    """Scale the head so that the class scores of some training images have this standard deviation over the classes.
+
+    A head that is sure of its training images already has little left to teach the stages; one that is unsure makes
+    them learn what sets the classes apart.
+    """
+    some = np.unique(np.linspace(0, len(train) - 1, 128).astype(np.int64))
+    with torch.inference_mode():
+        scores = tail(train.read(some, np.zeros_like(some)))
+    found = float(scores.std(dim=1, correction=0).square().mean().sqrt())
+    if found > 0:
+        with torch.no_grad():
+            for parameter in tail.head.parameters():
+                parameter.mul_(spread / found)
 
 
 def fit_tail(
@@ -140,7 +181,8 @@ def fit_tail(
             for i in range(0, len(order), recipe.batch_size):
                 chosen = order[i : i + recipe.batch_size]
                 _set_learning_rate(optimizer, step / steps)
-                logits = tail(train.read(chosen, rng.integers(0, train.views, len(chosen))))
+                features = tail.features(train.read(chosen, rng.integers(0, train.views, len(chosen))))
+                logits = tail.head(_dropped(features, recipe.dropout, rng))
                 targets = torch.from_numpy(train.class_ids[chosen])
                 loss = functional.cross_entropy(logits, targets, weights, label_smoothing=recipe.label_smoothing)
                 optimizer.zero_grad()
@@ -174,6 +216,12 @@ def fit_tail(
 
 class _OutOfTimeError(Exception):
     """The deadline has passed within an epoch."""
+
+
+def _dropped(features: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Features (N, F) of which each is zero with this probability, the others larger, so that sums stay as they are."""
+    kept = torch.from_numpy(rng.random(features.shape, np.float32) >= share)
+    return features * kept / (1 - share)
 
 
 def val_logits(tail: Tail, val: Inputs) -> NDArray[np.float32]:

@@ -59,12 +59,16 @@ class Tail(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores for the input of the first stage."""
+        scores: Tensor = self.head(self.features(x))
+        return scores
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head is given, (N, F) float32."""
         x = x.to(self.dtype)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             for stage in self.stages:
                 x = stage(x)
-        scores: Tensor = self.head(x.to(self.head.weight.dtype))
-        return scores
+        return x.to(self.head.weight.dtype)
 
     def parameters_by_depth(self) -> list[list[nn.Parameter]]:
         """The parameters of each stage, and at last those of the head."""

@@ -54,8 +54,8 @@ def train(
     """Train a classifier and evaluate it, once, on images it has never seen.
 
     A pretrained backbone climbs a ladder (transfer learning): a new last layer is solved for, then the last stage of
-    the network is trained too, then one stage more, as long as the gain on the validation images is clear. The best
-    model so far is saved whole after each rung. A listing is trained from scratch.
+    the network is tried, then one stage more, as long as the loss on the validation images falls, and the best of these
+    is trained in full. The best model so far is saved whole after each rung. A listing is trained from scratch.
 
     Args:
         data: class folders, train/val/test folders, a CSV file, a folder of MNIST's IDX files, or "digits".
@@ -63,7 +63,7 @@ def train(
             or "timm:NAME" (pretrained, downloaded).
         out: where to save the model, a new directory; None does not save it. Where an interrupted run of the same call
             left a model, it is taken up from there.
-        retrain: "auto" climbs as far as it pays, "head" stays at the last layer, a number trains that many of the last
+        retrain: "auto" finds what pays, "head" stays at the last layer, a number trains that many of the last
             stages at once, "all" the whole network. Pretrained networks only.
         minutes: the most that everything may take; what is reached then depends on the machine. Pretrained networks
             only.

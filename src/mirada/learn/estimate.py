@@ -1,0 +1,45 @@
+"""What a rung would take, and the words in which it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mirada.learn.rung import RungRecipe
+    from mirada.learn.tail import Tail
+
+__all__ = ["Estimate", "duration", "last_stages"]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A rung that may be begun, and what it takes.
+
+    Attributes:
+        tail: what it would train.
+        recipe: with all its epochs.
+        views: of each training image.
+        extraction: seconds to run what is not kept yet.
+        epoch: seconds of each epoch.
+    """
+
+    tail: Tail
+    recipe: RungRecipe
+    views: int
+    extraction: float
+    epoch: float
+
+    def seconds(self, share: float = 1.0) -> float:
+        """Of the rung, with this share of its epochs."""
+        return self.extraction + share * self.recipe.epochs * self.epoch
+
+
+def last_stages(stages: int) -> str:
+    """That many of them, in words."""
+    return "the last stage" if stages == 1 else f"the last {stages} stages"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, or minutes where there are many."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

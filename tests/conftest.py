@@ -38,6 +38,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.environ["MIRADA_CACHE"] = before
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On a few numbers, threads of torch cost more than they bring."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 TEXTURES = ("checks", "dots", "stripes")
 
 

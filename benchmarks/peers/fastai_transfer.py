@@ -33,7 +33,7 @@ from fastai.vision.all import (
     set_seed,
     vision_learner,
 )
-from plain_transfer import MEAN, NETWORK, SIZE, STD, Clock, load_body, right_answers
+from plain_transfer import MEAN, NETWORK, SIZE, STD, Clock, load_body, print_result, right_answers
 
 
 class Curve(Callback):
@@ -106,15 +106,7 @@ def main() -> None:
     with learn.no_bar(), learn.no_logging():
         learn.fine_tune(arguments.epochs)
     right = right_answers(learn.model, test)
-    result = {
-        "epochs": curve.epochs,
-        "chosen_epoch": len(curve.epochs) - 1,
-        "ready_seconds": ready,
-        "seconds": clock.seconds(),
-        "uncounted_seconds": round(clock.uncounted, 2),
-        "test": {"right": right, "images": len(files["test"]), "accuracy": right / len(files["test"])},
-    }
-    print(json.dumps(result))
+    print_result(curve.epochs, len(curve.epochs) - 1, ready, clock, right, len(files["test"]))
 
 
 if __name__ == "__main__":

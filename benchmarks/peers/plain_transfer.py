@@ -56,6 +56,29 @@ class Clock:
         self.uncounted += time.time() - begin
 
 
+def print_result(
+    epochs: list[dict[str, Any]], chosen: int, ready: float, clock: Clock, right: int, images: int
+) -> None:
+    """The JSON object that `transfer.py` reads.
+
+    Args:
+        epochs: the curve.
+        chosen: the epoch that was kept, from 0.
+        ready: seconds after which training began.
+        right: answers on test.
+        images: of test.
+    """
+    result = {
+        "epochs": epochs,
+        "chosen_epoch": chosen,
+        "ready_seconds": ready,
+        "seconds": clock.seconds(),
+        "uncounted_seconds": round(clock.uncounted, 2),
+        "test": {"right": right, "images": images, "accuracy": right / images},
+    }
+    print(json.dumps(result))
+
+
 class Photos(Dataset[tuple[Tensor, int]]):
     """Files and their classes -> normalised pixels (3, h, w) float32 and class ids."""
 
@@ -161,15 +184,7 @@ def main() -> None:
             )
     network.load_state_dict(best_state)
     right = right_answers(network, loaders["test"])
-    result = {
-        "epochs": curve,
-        "chosen_epoch": chosen,
-        "ready_seconds": ready,
-        "seconds": clock.seconds(),
-        "uncounted_seconds": round(clock.uncounted, 2),
-        "test": {"right": right, "images": len(files["test"]), "accuracy": right / len(files["test"])},
-    }
-    print(json.dumps(result))
+    print_result(curve, chosen, ready, clock, right, len(files["test"]))
 
 
 if __name__ == "__main__":

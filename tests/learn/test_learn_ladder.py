@@ -282,7 +282,7 @@ def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int, monke
 
     def estimate(self: _Ladder, stages: int, *, is_trial: bool = False) -> Estimate:
         recipe = RungRecipe(1 if is_trial else 10)
-        return Estimate(None, recipe, 1, 0.0, 2.0**stages)  # type: ignore[arg-type]
+        return Estimate(recipe, 1, 0.0, 2.0**stages)
 
     monkeypatch.setattr(_Ladder, "_estimate", estimate)
     monkeypatch.setattr(_Ladder, "_seconds_left", lambda self: left)

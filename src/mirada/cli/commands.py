@@ -289,12 +289,8 @@ def _stages(text: str) -> Any:
 
 
 def _place_for(data: str) -> Path:
-    """NAME-model in the current folder, with a number where something exists that no interrupted run left there."""
-    from mirada.model.store import is_unfinished
+    """NAME-model in the current folder, or the next such name that can be had."""
+    from mirada.model.store import free_place
 
     source = Path(data).resolve()
-    name = f"{source.stem if source.is_file() else source.name}-model"
-    path, number = Path(name), 2
-    while (path.exists() or path.is_symlink()) and not is_unfinished(path):
-        path, number = Path(f"{name}-{number}"), number + 1
-    return path
+    return free_place(Path(f"{source.stem if source.is_file() else source.name}-model"))

@@ -71,22 +71,17 @@ def rung_lines(rungs: Sequence[dict[str, Any]]) -> list[str]:
                 "" if p_value is None else f"p = {p_value:.2g}",
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["", *_aligned(rows), ""]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = "<" + ">" * (len(widths) - 1)
     return [
-        "",
-        *(
-            "  ".join(
-                (row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)))
-            ).rstrip()
-            for row in rows
-        ),
-        "",
+        "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, sides, widths, strict=True)).rstrip()
+        for row in rows
     ]
-
-
-def _cells(row: Sequence[str], widths: Sequence[int]) -> str:
-    sides = "<" + ">" * (len(row) - 1)
-    return "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, sides, widths, strict=True)).rstrip()
 
 
 def _confidence_lines(model: Model) -> list[str]:
@@ -157,10 +152,9 @@ def engine_lines(choice: Choice) -> list[str]:
                 f"{result}, chosen" if trial.name == choice.chosen else result,
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return [
         f"{choice.name} on {where['processors']} processors, {where['processor']} ({where['abilities']})",
-        *(f"  {_cells(row[:4], widths)}  {row[4]}" for row in rows),
+        *(f"  {line}  {row[4]}" for line, row in zip(_aligned([row[:4] for row in rows]), rows, strict=True)),
     ]
 
 

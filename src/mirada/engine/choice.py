@@ -35,6 +35,8 @@ __all__ = ["CANDIDATES", "Candidate", "Choice", "Trial", "kept_choices", "open_e
 LONGEST = 300.0
 """Seconds after which a candidate is given up."""
 IMAGES = 16
+SLOPE = 0.02
+"""How far the outputs may be from float32 in size: rounding errs to both sides, a wrong scale to one."""
 MOST_KEPT = 40
 """Converted networks in the cache."""
 REFERENCE = "torch float32"
@@ -263,10 +265,6 @@ def _judged(
     elif wrong := [slope for slope in slopes if abs(slope - 1) > SLOPE]:
         refusal = f"its outputs are {wrong[0]:.3f} times those of float32"
     return Trial(candidate.name, round(rate, 1), round(mean, 6), round(largest, 6), round(same, 4), refusal)
-
-
-SLOPE = 0.02
-"""How far the outputs may be from float32 in size: rounding errs to both sides, a wrong scale to one."""
 
 
 def test_images(preparation: Preparation) -> NDArray[np.uint8]:

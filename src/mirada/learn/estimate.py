@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mirada.learn.rung import RungRecipe
-    from mirada.learn.tail import Tail
 
 __all__ = ["Estimate", "duration", "last_stages"]
 
@@ -17,14 +16,12 @@ class Estimate:
     """A rung that may be begun, and what it takes.
 
     Attributes:
-        tail: what it would train.
         recipe: with all its epochs.
         views: of each training image.
         extraction: seconds to run what is not kept yet.
         epoch: seconds of each epoch.
     """
 
-    tail: Tail
     recipe: RungRecipe
     views: int
     extraction: float

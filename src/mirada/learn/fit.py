@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from mirada.engine import Program
 from mirada.engine.torch_engine import TorchEngine, default_device, normalised
 from mirada.errors import TrainingError, UsageError
+from mirada.learn.head import cross_entropies
 from mirada.learn.pixels import Pixels
 from mirada.learn.recipes import Recipe
 from mirada.progress import Progress, silent
-from mirada.tasks import Task, softmax
+from mirada.tasks import Task
 
 __all__ = ["Epoch", "fit"]
 
@@ -188,8 +189,7 @@ def _judge(network: nn.Module, val: Pixels, task: Task, device: torch.device) ->
     loss, right, seen = 0.0, 0, 0
     for pixels, class_ids in val.batches(np.arange(len(val)), 256):
         (outputs,) = engine(pixels)
-        chosen = softmax(outputs)[np.arange(len(class_ids)), class_ids]
-        loss -= float(np.log(np.maximum(chosen, 1e-300)).sum())
+        loss += float(cross_entropies(outputs, class_ids).sum())
         right += int((outputs.argmax(axis=1) == class_ids).sum())
         seen += len(class_ids)
     return loss / max(seen, 1), right / max(seen, 1)

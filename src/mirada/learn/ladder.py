@@ -218,11 +218,9 @@ class _Ladder:
         some_val = self.val.some(some_of_each(self.val.all_class_ids, VAL_IMAGES))
 
         def features(preparation: Preparation, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            stage = f"choosing the view: {name}"
+            stage = f"choosing the view: {'as usual' if preparation == usual else name}"
             return some.features(self.body, preparation, stage), some_val.features(self.body, preparation, stage)
 
-        some.features(self.body, usual, "choosing the view: as usual")
-        some_val.features(self.body, usual, "choosing the view: as usual")
         chosen, tried = choose_preparation(usual, features, some.class_ids, some_val.class_ids, self.classes)
         self.learnt["preparations_tried"] = tried
         return chosen
@@ -237,12 +235,10 @@ class _Ladder:
         if counts.max() < UNBALANCED * max(counts.min(), 1):
             return None
         weights = len(self.train) / (self.classes * np.maximum(counts, 1))
-        note = (
+        self.notes.append(
             f"The largest class has {counts.max():,} training images, the smallest {counts.min():,}: images were "
             "weighted so that all classes count alike."
         )
-        if note not in self.notes:
-            self.notes.append(note)
         return weights.astype(np.float32)
 
     # The rungs above
@@ -300,9 +296,10 @@ class _Ladder:
             self.body, preparation, place, taps, estimate.views, f"{stage}: activations of the training images"
         )
         val = self.val.inputs(self.body, preparation, place, taps, 1, f"{stage}: activations of the validation images")
-        scale_head(estimate.tail, train, recipe.start_spread)
+        tail = self._tail(stages)
+        scale_head(tail, train, recipe.start_spread)
         climbed = fit_tail(
-            estimate.tail,
+            tail,
             train,
             val,
             recipe,
@@ -317,8 +314,8 @@ class _Ladder:
                 f"Training {last_stages(stages)} was ended early, by Ctrl-C or because the time was over: of "
                 f"{len(climbed.epochs)} epochs the best was taken."
             )
-        model = self._with_tail(standing.model, estimate.tail)
-        learnt = sum(p.numel() for p in estimate.tail.parameters() if p.requires_grad)
+        model = self._with_tail(standing.model, tail)
+        learnt = sum(p.numel() for p in tail.parameters() if p.requires_grad)
         trained = trained_json(climbed, recipe, is_trial=is_trial)
         return self._stands(name, stages, learnt, begin, model, climbed.val_logits, standing, trained)
 
@@ -330,17 +327,18 @@ class _Ladder:
         prepare_process()
         place, taps = len(self.body.stages) - stages, self._taps(stages)
         recipe = (trial_recipe if is_trial else rung_recipe)(len(self.train), stages)
-        views, tail = 1 if is_trial else min(VIEWS, recipe.epochs), self._tail(stages)
+        views = 1 if is_trial else min(VIEWS, recipe.epochs)
         missing = sum(
             rows.missing(self.body, self._chosen, place, taps, count)
             for rows, count in ((self.train, views), (self.val, 1))
         )
         if stages not in self._step_seconds:
-            self._step_seconds[stages] = step_seconds(tail, self._input_shape(place), recipe.batch_size)
+            shape = self._input_shape(place)
+            self._step_seconds[stages] = step_seconds(self._tail(stages), shape, recipe.batch_size)
         step = self._step_seconds[stages]
         steps = -(-len(self.train) // recipe.batch_size)
         epoch = step * steps + step / recipe.batch_size / 3 * len(self.val)  # forward is a third of a step
-        return Estimate(tail, recipe, views, missing / self.train.rate, epoch)
+        return Estimate(recipe, views, missing / self.train.rate, epoch)
 
     def _taps(self, stages: int) -> tuple[int, ...]:
         """Where activations are kept: at the cut of this rung, and of its neighbour: one network serves both."""
@@ -388,8 +386,9 @@ class _Ladder:
     def _is_enough(self, standing: Standing) -> bool:
         right = float(standing.val_right.mean()) if len(standing.val_right) else 0.0
         if self.options.until is not None and right >= self.options.until:
-            note = f"The climb ended: {right:.1%} on val is at least the {self.options.until:.1%} asked for."
-            self.notes = list(dict.fromkeys([*self.notes, note]))
+            self.notes.append(
+                f"The climb ended: {right:.1%} on val is at least the {self.options.until:.1%} asked for."
+            )
             return True
         return False
 
@@ -432,7 +431,7 @@ class _Ladder:
         learnt = self.learnt | {
             "rungs": list(self.rungs),
             "unreadable": failures_json((*self.train.failures, *self.val.failures)),
-            "notes": [*self.train.notes, *self.notes],
+            "notes": [*self.train.notes, *self.notes],  # some come up at each rung: `train` keeps each once
         }
         if not is_finished:
             learnt["climbing"] = {"val_losses": standing.val_losses.tolist(), "val_right": standing.val_right.tolist()}
@@ -442,8 +441,7 @@ class _Ladder:
         """Where an interrupted climb stood."""
         state = dict(begun.training)
         climbing = state.pop("climbing")
-        self.rungs, notes = list(state.pop("rungs")), list(state.pop("notes"))
-        self.notes = [*notes, *(note for note in self.notes if note not in notes)]
+        self.rungs, self.notes = list(state.pop("rungs")), [*state.pop("notes"), *self.notes]
         self.learnt = state
         self._chosen = begun.preparation
         self._features(self._chosen)

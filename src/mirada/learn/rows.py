@@ -179,7 +179,7 @@ class Rows:
 
     def _engine(self, program: Program) -> Engine:
         engine = _open(self.job, program)
-        if engine.note and engine.note not in self.notes:
+        if engine.note:
             self.notes.append(engine.note)
         return engine
 

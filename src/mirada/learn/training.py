@@ -26,7 +26,7 @@ from mirada.learn.ladder import Answers, Options, Retrain, climb
 from mirada.learn.recipes import recipe_for
 from mirada.learn.scores import fit_temperature, sure_threshold
 from mirada.model import Model, load
-from mirada.model.store import REPORT, check_new, is_unfinished, save, write_beside
+from mirada.model.store import REPORT, check_new, free_place, is_unfinished, save, write_beside
 from mirada.progress import Progress, silent
 from mirada.version import __version__
 
@@ -113,8 +113,7 @@ def train(
     try:
         model, evaluations = _finished(model, job, val_answers)
     except KeyboardInterrupt:  # what was learnt is not lost with the score
-        note = "Evaluation was stopped: there is no score on test."
-        model = replace(model, training=model.training | {"notes": [*model.training["notes"], note]})
+        model = _noted(model, "Evaluation was stopped: there is no score on test.")
     model = replace(model, training=model.training | {"seconds": round(time.perf_counter() - begin, 2)})
     if out is None:
         return model
@@ -126,14 +125,15 @@ def train(
     return model
 
 
+def _noted(model: Model, note: str) -> Model:
+    return replace(model, training=model.training | {"notes": [*model.training["notes"], note]})
+
+
 def _saved(model: Model, out: Path) -> Model:
     """Save a finished model, also where something else has taken its place meanwhile: then beside it."""
-    path, number = out, 2
-    while path.exists() and not is_unfinished(path):
-        path, number = out.with_name(f"{out.name}-{number}"), number + 1
+    path = free_place(out)
     if path != out:
-        note = f"{out} was taken by something else during the training: the model is in {path}."
-        model = replace(model, training=model.training | {"notes": [*model.training["notes"], note]})
+        model = _noted(model, f"{out} was taken by something else during the training: the model is in {path}.")
     save(model, path, over=is_unfinished(path))
     return replace(model, path=path)
 

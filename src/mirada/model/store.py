@@ -39,7 +39,7 @@ from mirada.model.model import Model
 from mirada.tasks import Classify
 from mirada.version import __version__
 
-__all__ = ["REPORT", "check_new", "is_unfinished", "load", "save", "write_beside"]
+__all__ = ["REPORT", "check_new", "free_place", "is_unfinished", "load", "save", "write_beside"]
 
 FORMAT_VERSION = 2
 _LONGEST_NAME = 255
@@ -76,6 +76,14 @@ def is_unfinished(path: Path) -> bool:
         return "climbing" in _read_json(path)["training"]
     except (ModelError, KeyError, TypeError):
         return False
+
+
+def free_place(path: Path) -> Path:
+    """That path, with a number where something exists that no interrupted training left there."""
+    free, number = path, 2
+    while os.path.lexists(free) and not is_unfinished(free):
+        free, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return free
 
 
 def save(model: Model, path: Path, *, over: bool = False) -> None:

@@ -79,7 +79,7 @@ def _contents(samples: Sequence[Sample]) -> list[str]:
 def _extracted(folder: Path, samples: Sequence[Sample], views: int = 3, seed: int = 0) -> tuple[Extracted, list[bytes]]:
     """What came of it, and the bytes of every row by sample and view."""
     with Kept(folder, LAYOUT) as kept:
-        found = extract(Counting(), samples, _contents(samples), PREPARATION, kept, views=views, seed=seed)
+        found = extract(Counting(), samples, _contents(samples), PREPARATION, kept, views=range(views), seed=seed)
         places = found.places.ravel()
         rows = [a.tobytes() + b.tobytes() for a, b in zip(kept.read(places, 0), kept.read(places, 1), strict=True)]
     return found, rows
@@ -97,7 +97,7 @@ def test_view_0_is_the_prepared_picture(tmp_path: Path, samples: list[Sample]) -
     """Also of another framing than the engine's own."""
     framed = Preparation((24, 20), "pad", mean=(0.1,) * 3, std=(0.2,) * 3)
     with Kept(tmp_path, LAYOUT) as kept:
-        found = extract(Counting(), samples, _contents(samples), framed, kept, views=2)
+        found = extract(Counting(), samples, _contents(samples), framed, kept, views=range(2))
         for sample, (first, second) in zip(samples, found.places, strict=True):
             maps, sums = _sums(framed.pixels(sample.image()))
             assert kept.read(np.array([first]), 0)[0].tobytes() == maps.tobytes()
@@ -139,7 +139,7 @@ def test_what_is_kept_is_not_run_again(tmp_path: Path, samples: list[Sample]) ->
                 _contents(chosen),
                 PREPARATION,
                 kept,
-                views=views,
+                views=range(views),
                 progress=lambda stage, done, total, note="": told.append((done, total)),
             )
         return engine.calls, found.places.tolist()
@@ -165,12 +165,12 @@ def test_interrupted_and_run_again_it_ends_with_the_same_rows(tmp_path: Path, sa
     engine = Counting()
     with Kept(tmp_path / "parts", LAYOUT) as kept:
         with pytest.raises(KeyboardInterrupt):
-            extract(engine, samples, _contents(samples), PREPARATION, kept, views=3, progress=interrupt)
+            extract(engine, samples, _contents(samples), PREPARATION, kept, views=range(3), progress=interrupt)
         assert len(kept) == stop
     assert engine.calls <= stop + AHEAD
     again = Counting()
     with Kept(tmp_path / "parts", LAYOUT) as kept:
-        found = extract(again, samples, _contents(samples), PREPARATION, kept, views=3)
+        found = extract(again, samples, _contents(samples), PREPARATION, kept, views=range(3))
         assert len(kept) == 36
     assert again.calls == 36 - stop
     assert found.places.min() == 0
@@ -194,14 +194,14 @@ def _readable_contents(samples: Sequence[Sample]) -> list[str | None]:
 def test_what_cannot_be_read_is_told_and_has_no_place(tmp_path: Path, spoilt: list[Sample]) -> None:
     engine = Counting()
     with Kept(tmp_path / "kept", LAYOUT) as kept:
-        found = extract(engine, spoilt, _readable_contents(spoilt), PREPARATION, kept, views=2)
+        found = extract(engine, spoilt, _readable_contents(spoilt), PREPARATION, kept, views=range(2))
         assert found.places.tolist() == [[-1, -1], [0, 1], [2, 3], [-1, -1], [4, 5], [-1, -1], [6, 7]]
         assert [error.name for error in found.failures] == ["text.png", "short.png", "gone.png"]
         assert all(isinstance(error, ImageError) for error in found.failures)
         assert engine.calls == len(kept) == 8
         right = [_sums(PREPARATION.pixels(sample.image()))[1] for sample in (spoilt[1], spoilt[6])]
         assert np.array_equal(kept.read(np.array([0, 6]), 1), right)
-        again = extract(engine, spoilt, _readable_contents(spoilt), PREPARATION, kept, views=2)
+        again = extract(engine, spoilt, _readable_contents(spoilt), PREPARATION, kept, views=range(2))
         assert engine.calls == 8
     assert np.array_equal(again.places, found.places)
     assert [str(error) for error in again.failures] == [str(error) for error in found.failures]
@@ -216,7 +216,7 @@ def test_the_last_word_of_the_progress_is_that_all_is_done(tmp_path: Path, spoil
 
     with Kept(tmp_path / "kept", LAYOUT) as kept:
         contents = _readable_contents(spoilt)
-        extract(Counting(), spoilt, contents, PREPARATION, kept, views=2, stage="looking", progress=listen)
+        extract(Counting(), spoilt, contents, PREPARATION, kept, views=range(2), stage="looking", progress=listen)
     assert {stage for stage, _, _ in told} == {"looking"}
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     assert told[-1][1] == told[-1][2]
@@ -226,7 +226,7 @@ def test_equal_pictures_share_rows(tmp_path: Path, samples: list[Sample]) -> Non
     twins = [Sample(f"twin {i}", None, path=samples[0].path) for i in range(3)]
     mixed = [twins[0], samples[1], twins[1], samples[2], twins[2]]
     with Kept(tmp_path, LAYOUT) as kept:
-        found = extract(Counting(), mixed, _contents(mixed), PREPARATION, kept, views=2)
+        found = extract(Counting(), mixed, _contents(mixed), PREPARATION, kept, views=range(2))
         assert len(kept) == 3 * 2
         assert found.places[0].tolist() == found.places[2].tolist() == found.places[4].tolist()
         assert len(np.unique(found.places[[0, 1, 3]])) == 6
@@ -245,6 +245,6 @@ def test_equal_pictures_that_cannot_be_read_fail_each(tmp_path: Path, spoilt: li
 def test_no_samples(tmp_path: Path) -> None:
     engine = Counting()
     with Kept(tmp_path, LAYOUT) as kept:
-        found = extract(engine, [], [], PREPARATION, kept, views=2)
+        found = extract(engine, [], [], PREPARATION, kept, views=range(2))
     assert found.places.shape == (0, 2)
     assert (found.failures, engine.calls) == ((), 0)

@@ -268,12 +268,10 @@ def test_what_ends_the_climb_at_the_head(
         (math.inf, 0),
         (100.0, 0),  # 2 + 4 + 8 for the trials, and 80 for the third
         (93.0, 3),
-        (50.0, 3),  # 48 for 60 % of the third
-        (47.0, 0),  # 2 + 4 for the trials of the first two, and 40 for the second
-        (45.0, 2),
-        (25.0, 2),
-        (23.0, 0),
-        (21.0, 1),
+        (41.0, 3),  # 40 for half of the third
+        (39.0, 2),
+        (21.0, 2),  # 20 for half of the second
+        (19.0, 1),
         (1.0, 1),  # with as few epochs as it takes
     ],
 )
@@ -282,7 +280,7 @@ def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int, monke
 
     def estimate(self: _Ladder, stages: int, *, is_trial: bool = False) -> Estimate:
         recipe = RungRecipe(1 if is_trial else 10)
-        return Estimate(recipe, 1, 0.0, 2.0**stages)
+        return Estimate(recipe, 1, 0.0, 1.5**stages, 2.0**stages - 1.5**stages)
 
     monkeypatch.setattr(_Ladder, "_estimate", estimate)
     monkeypatch.setattr(_Ladder, "_seconds_left", lambda self: left)

@@ -26,7 +26,7 @@ class Extracted:
     """Where the outputs of samples are.
 
     Attributes:
-        places: (N, views) int64, the row of each view of each sample; -1 where it could not be read.
+        places: (N, V) int64, the row of each of the V views of each sample; -1 where it could not be read.
         failures: the samples that could not be read.
     """
 
@@ -41,7 +41,7 @@ def extract(
     preparation: Preparation,
     kept: Kept,
     *,
-    views: int = 1,
+    views: Sequence[int] = (0,),
     seed: int = 0,
     stage: str = "features",
     progress: Progress = silent,
@@ -55,15 +55,15 @@ def extract(
         contents: the SHA-256 of each sample's content; None where it cannot be read.
         preparation: frames the views; the engine's own says only how pixels are normalised.
         kept: where rows are and go to.
-        views: how many; the first is the picture as it is prepared.
+        views: their numbers; 0 is the picture as it is prepared.
     """
-    places = np.full((len(samples), views), -1, np.int64)
+    places = np.full((len(samples), len(views)), -1, np.int64)
     missing: list[tuple[int, list[int]]] = []
     for i, content in enumerate(contents):
-        found = [None if content is None else kept.place(content, view) for view in range(views)]
+        found = [None if content is None else kept.place(content, view) for view in views]
         places[i] = [-1 if place is None else place for place in found]
         if None in found:
-            missing.append((i, [view for view, place in enumerate(found) if place is None]))
+            missing.append((i, [view for view, place in zip(views, found, strict=True) if place is None]))
     failures: list[ImageError] = []
     wanted = {samples[i].key: (i, numbers) for i, numbers in missing}
     total = sum(len(numbers) for _, numbers in missing)
@@ -78,7 +78,7 @@ def extract(
         own = int((contents[i] or "0")[:15], 16) ^ seed
         return i, [(number, view_pixels(image, preparation, own, number)) for number in numbers]
 
-    prepared = map_samples(prepare, (samples[i] for i, _ in missing), ahead=max(4, 32 // views))
+    prepared = map_samples(prepare, (samples[i] for i, _ in missing), ahead=max(4, 32 // max(len(views), 1)))
 
     def items() -> Iterator[tuple[tuple[int, int], NDArray[np.uint8]]]:
         nonlocal done
@@ -97,7 +97,7 @@ def extract(
             content = contents[i]
             assert outputs is not None
             assert content is not None
-            places[i, number] = kept.append(content, number, outputs)
+            places[i, views.index(number)] = kept.append(content, number, outputs)
             done += 1
             progress(stage, done, total)
     return Extracted(places, tuple(failures))

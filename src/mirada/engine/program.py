@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mirada.backbone.body import Body
 
-__all__ = ["Program", "body_program"]
+__all__ = ["Program", "body_program", "trunk_program"]
 
 VERSION = 1
 """Of what `key` stands for; one more where the same key would give other numbers."""
@@ -82,4 +82,18 @@ def body_program(body: Body, taps: Sequence[int] = (), preparation: Preparation 
         body.identity | {"taps": names},
         preparation,
         lambda: tapped(body.stages, taps),
+    )
+
+
+def trunk_program(body: Body, place: int) -> Program:
+    """A pretrained network up to the input of the stage number `place`, from 1, which is its output, float16."""
+    from mirada.backbone.body import tapped
+
+    name = body.stages[place].name
+    return Program(
+        f"{body.name} up to {name}",
+        body.identity | {"up_to": name},
+        body.preparation,
+        lambda: tapped(body.stages[:place], ()),
+        family=body.backbone.name,
     )

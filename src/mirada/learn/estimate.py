@@ -18,18 +18,24 @@ class Estimate:
     Attributes:
         recipe: with all its epochs.
         views: of each training image.
-        extraction: seconds to run what is not kept yet.
-        epoch: seconds of each epoch.
+        extraction: seconds to run the images up to the stages, at most: some may be kept.
+        epoch: seconds of the steps of an epoch.
+        validation: seconds to look at the validation images, after every epoch.
     """
 
     recipe: RungRecipe
     views: int
     extraction: float
     epoch: float
+    validation: float
 
     def seconds(self, share: float = 1.0) -> float:
         """Of the rung, with this share of its epochs."""
-        return self.extraction + share * self.recipe.epochs * self.epoch
+        return self.extraction + share * self.recipe.epochs * (self.epoch + self.validation)
+
+    def epochs_within(self, seconds: float) -> float:
+        """How many of the epochs there is time for, the last one perhaps in part."""
+        return min(self.recipe.epochs, seconds / (self.epoch + self.validation))
 
 
 def last_stages(stages: int) -> str:

@@ -49,12 +49,12 @@ UNBALANCED = 3.0
 """How many times as many images the largest class must have as the smallest for classes to be weighted."""
 FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""
-ENOUGH_EPOCHS = 0.6
+ENOUGH_EPOCHS = 0.5
 """The share of its epochs that makes a deeper rung worth more than a shallower one."""
 DEEPEST = 2 / 3
 """The largest share of the network's multiply-adds that is retrained without being asked for by number."""
-FINISH_SECONDS = 5.0
-"""What saving, converting and testing the result take, besides running the network."""
+FINISH_SECONDS = 6.0
+"""What starting the program, saving, converting and testing the result take, besides running the network."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Ladder:
     def climbed(self, begun: Model | None) -> tuple[Model, Answers | None]:
         """The whole way."""
         depths = self._depths()
-        self.first_taps = self._taps(depths[0]) if depths else ()
+        self.first_taps = tuple(place for d in reversed(depths) if (place := len(self.body.stages) - d) > 0)
         standing = self._head() if begun is None else self._resumed(begun)
         try:
             standing = self._climbed(depths, standing)
@@ -203,7 +203,7 @@ class _Ladder:
         return self._stands("head", 0, head.weight.size + head.bias.size, begin, model, logits, None)
 
     def _features(self, preparation: Preparation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Of the training and validation images; what the first rung above starts from is kept on the way."""
+        """Of the training and validation images; what the rungs above start from is kept on the way."""
         return (
             self.train.features(self.body, preparation, "features of the training images", self.first_taps),
             self.val.features(self.body, preparation, "features of the validation images", self.first_taps),
@@ -222,6 +222,7 @@ class _Ladder:
             return some.features(self.body, preparation, stage), some_val.features(self.body, preparation, stage)
 
         chosen, tried = choose_preparation(usual, features, some.class_ids, some_val.class_ids, self.classes)
+        self.train.rate = some.rate
         self.learnt["preparations_tried"] = tried
         return chosen
 
@@ -279,23 +280,18 @@ class _Ladder:
         place = len(self.body.stages) - stages
         name, preparation = self.body.stages[place].name, self._chosen
         estimate = self._estimate(stages, is_trial=is_trial)
-        left = self._seconds_left() - estimate.extraction
-        epochs = estimate.recipe.epochs
-        if not math.isinf(left):
-            epochs = min(epochs, int(left / estimate.epoch))
+        epochs = estimate.epochs_within(self._seconds_left() - estimate.extraction)
         if epochs < min(FEWEST_EPOCHS, estimate.recipe.epochs):
             self.notes.append(
                 f"There was no time to train {last_stages(stages)}: that takes about {duration(estimate.seconds())}."
             )
             return None
-        recipe = replace(estimate.recipe, epochs=epochs)
         stage = f"trying {last_stages(stages)}" if is_trial else last_stages(stages)
         self.job.progress(f"{stage}: about {duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
-        taps = self._taps(stages)
-        train = self.train.inputs(
-            self.body, preparation, place, taps, estimate.views, f"{stage}: activations of the training images"
-        )
-        val = self.val.inputs(self.body, preparation, place, taps, 1, f"{stage}: activations of the validation images")
+        what = f"{stage}: activations of the"
+        train = self.train.inputs(self.body, preparation, place, estimate.views, f"{what} training images")
+        val = self.val.inputs(self.body, preparation, place, 1, f"{what} validation images")
+        recipe = replace(estimate.recipe, epochs=max(1, math.ceil(estimate.epochs_within(self._seconds_left()))))
         tail = self._tail(stages)
         scale_head(tail, train, recipe.start_spread)
         climbed = fit_tail(
@@ -305,14 +301,17 @@ class _Ladder:
             recipe,
             class_weights=self._class_weights(),
             seed=self.job.seed * 100 + stages,
-            deadline=self.options.deadline - self._reserve(),
+            deadline=self.options.deadline - self._reserve() - estimate.validation,
             stage=f"{stage}: training",
             progress=self.job.progress,
         )
         if climbed.was_stopped:
             self.notes.append(
-                f"Training {last_stages(stages)} was ended early, by Ctrl-C or because the time was over: of "
-                f"{len(climbed.epochs)} epochs the best was taken."
+                f"Training {last_stages(stages)} was stopped by Ctrl-C, the best of {len(climbed.epochs)} epochs kept."
+            )
+        elif recipe.epochs < estimate.recipe.epochs:
+            self.notes.append(
+                f"There was time for {recipe.epochs} of the {estimate.recipe.epochs} epochs of {last_stages(stages)}."
             )
         model = self._with_tail(standing.model, tail)
         learnt = sum(p.numel() for p in tail.parameters() if p.requires_grad)
@@ -325,26 +324,21 @@ class _Ladder:
         from mirada.learn.rung import rung_recipe, step_seconds, trial_recipe
 
         prepare_process()
-        place, taps = len(self.body.stages) - stages, self._taps(stages)
+        place = len(self.body.stages) - stages
         recipe = (trial_recipe if is_trial else rung_recipe)(len(self.train), stages)
         views = 1 if is_trial else min(VIEWS, recipe.epochs)
-        missing = sum(
-            rows.missing(self.body, self._chosen, place, taps, count)
-            for rows, count in ((self.train, views), (self.val, 1))
-        )
+        runs = views * len(self.train) + len(self.val)
+        if place in self.first_taps:
+            runs -= len(self.train) + len(self.val)
         if stages not in self._step_seconds:
             shape = self._input_shape(place)
             self._step_seconds[stages] = step_seconds(self._tail(stages), shape, recipe.batch_size)
         step = self._step_seconds[stages]
         steps = -(-len(self.train) // recipe.batch_size)
-        epoch = step * steps + step / recipe.batch_size / 3 * len(self.val)  # forward is a third of a step
-        return Estimate(recipe, views, missing / self.train.rate, epoch)
-
-    def _taps(self, stages: int) -> tuple[int, ...]:
-        """Where activations are kept: at the cut of this rung, and of its neighbour: one network serves both."""
-        neighbour = stages + 1 if stages % 2 else stages - 1
-        places = {len(self.body.stages) - each for each in (stages, neighbour)}
-        return tuple(sorted(place for place in places if place > 0))
+        validation = step / recipe.batch_size / 2 * len(self.val)  # forward is less than half of a step
+        work = np.cumsum([stage.multiply_adds for stage in self.body.stages])
+        shorter = (1 + work[place - 1] / work[-1]) / 2 if place else 1.0  # of the time, half goes with the work
+        return Estimate(recipe, views, shorter * runs / self.train.rate, step * steps, validation)
 
     def _tail(self, stages: int) -> Tail:
         """The last stages as they were pretrained, and a head that is milder than the best for these features."""

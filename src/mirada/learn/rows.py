@@ -20,7 +20,7 @@ from mirada.data import Part, Sample
 from mirada.engine import Engine, Program, open_engine
 from mirada.engine.extract import extract
 from mirada.engine.kept import Kept, Layout
-from mirada.engine.program import body_program
+from mirada.engine.program import body_program, trunk_program
 from mirada.engine.unchanged import Unchanged
 from mirada.errors import ImageError, UsageError
 from mirada.image import Preparation
@@ -76,6 +76,22 @@ class Stores:
         self._open.clear()
 
 
+@dataclass(frozen=True, eq=False)
+class _First:
+    """The first view of every sample, which went through the whole network.
+
+    Attributes:
+        preparation: which framed it.
+        kept, places: where the outputs are, (N,); -1 where a sample could not be read.
+        taps: the stages whose inputs are among them.
+    """
+
+    preparation: Preparation
+    kept: Kept
+    places: NDArray[np.int64]
+    taps: tuple[int, ...]
+
+
 @dataclass(eq=False)
 class Rows:
     """The readable samples of a part, and their outputs.
@@ -99,6 +115,7 @@ class Rows:
         self._contents = self.job.contents(self.part)
         self._ids = self.job.class_ids(self.part)
         self._is_read = np.ones(len(self._samples), bool)
+        self._first: _First | None = None
 
     def __len__(self) -> int:
         return int(self._is_read.sum())
@@ -137,45 +154,45 @@ class Rows:
             return np.zeros((0, body.features), np.float32)
         engine = self._engine(body_program(body, taps))
         kept = self.stores.kept(engine, preparation, self.job.seed)
-        places = self._extracted(engine, preparation, kept, 1, stage)
-        found: NDArray[np.float32] = kept.read(places[:, 0], len(taps)).astype(np.float32, copy=False)
+        places = self._extracted(engine, preparation, kept, (0,), stage)[:, 0]
+        self._is_read = places >= 0
+        self._first = _First(preparation, kept, places, taps)
+        found: NDArray[np.float32] = kept.read(places[self._is_read], len(taps)).astype(np.float32, copy=False)
         return found
 
-    def missing(self, body: Body, preparation: Preparation, place: int, taps: tuple[int, ...], views: int) -> int:
-        """How many views are still to be run for `inputs`."""
-        if not self._samples:
-            return 0
-        engine = self._engine_at(body, place, taps)
-        kept = self.stores.kept(engine, preparation, self.job.seed)
-        whole = [content for content, is_read in zip(self._contents, self._is_read, strict=True) if content and is_read]
-        return sum(kept.place(content, view) is None for content in whole for view in range(views))
+    def inputs(self, body: Body, preparation: Preparation, place: int, views: int, stage: str) -> Inputs:
+        """What the stage number `place` is given for every view, run where it is not kept.
 
-    def inputs(
-        self, body: Body, preparation: Preparation, place: int, taps: tuple[int, ...], views: int, stage: str
-    ) -> Inputs:
-        """What the stage number `place` is given for every view, run where it is not kept; other taps are kept too."""
+        The first view is that of `features`, where this stage was among its taps; the others go no further than here.
+        """
         import torch
 
         from mirada.engine.torch_engine import normalised
         from mirada.learn.rung import Inputs
 
-        engine = self._engine_at(body, place, taps)
-        kept = self.stores.kept(engine, preparation, self.job.seed)
-        places = (
-            self._extracted(engine, preparation, kept, views, stage)
-            if self._samples
-            else np.zeros((0, views), np.int64)
-        )
-        output = taps.index(place) if place else 0
+        sources: list[tuple[Kept, int, NDArray[np.int64]]] = []  # of each view: where, which output, which rows
+        first = self._first
+        if first is not None and first.preparation == preparation and place in first.taps:
+            sources.append((first.kept, first.taps.index(place), first.places))
+        if self._samples and len(sources) < views:
+            engine = self._engine(trunk_program(body, place)) if place else Unchanged(body_program(body))
+            kept = self.stores.kept(engine, preparation, self.job.seed)
+            places = self._extracted(engine, preparation, kept, range(len(sources), views), stage)
+            sources += [(kept, 0, column) for column in places.T]
+        self._is_read = np.all([rows >= 0 for _, _, rows in sources], axis=0) & np.ones(len(self._samples), bool)
+        sources = [(kept, output, rows[self._is_read]) for kept, output, rows in sources]
 
         def read(images: NDArray[np.int64], numbers: NDArray[np.int64]) -> torch.Tensor:
-            rows = torch.from_numpy(kept.read(places[images, numbers], output))
-            return rows.permute(0, 3, 1, 2) if place else normalised(rows, preparation)
+            kept, output, _ = sources[0]
+            shape, kind = kept.layout[output]
+            found = np.empty((len(images), *shape), kind)
+            for number in np.unique(numbers):
+                kept, output, rows = sources[number]
+                found[numbers == number] = kept.read(rows[images[numbers == number]], output)
+            array = torch.from_numpy(found)
+            return array.permute(0, 3, 1, 2) if place else normalised(array, preparation)
 
         return Inputs(read, self.class_ids, views)
-
-    def _engine_at(self, body: Body, place: int, taps: tuple[int, ...]) -> Engine:
-        return self._engine(body_program(body, taps)) if place else Unchanged(body_program(body))
 
     def _engine(self, program: Program) -> Engine:
         engine = _open(self.job, program)
@@ -184,11 +201,11 @@ class Rows:
         return engine
 
     def _extracted(
-        self, engine: Engine, preparation: Preparation, kept: Kept, views: int, stage: str
+        self, engine: Engine, preparation: Preparation, kept: Kept, views: Sequence[int], stage: str
     ) -> NDArray[np.int64]:
-        """Run what is missing; the rows (n, views) of the samples that can be read."""
+        """Run what is missing; the rows (N, views) of all samples, -1 where one cannot be read."""
         before, begin = len(kept), time.perf_counter()
-        self._check_room(kept, views)
+        self._check_room(kept, len(views))
         found = extract(
             engine,
             self._samples,
@@ -203,8 +220,7 @@ class Rows:
         if len(kept) - before >= 100:
             self.rate = (len(kept) - before) / (time.perf_counter() - begin)
         self.failures = found.failures
-        self._is_read = np.asarray((found.places >= 0).all(axis=1))
-        return found.places[self._is_read]
+        return found.places
 
     def _check_room(self, kept: Kept, views: int) -> None:
         needed = (len(self._samples) * views - len(kept)) * kept.row_bytes

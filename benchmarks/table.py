@@ -32,6 +32,8 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         ]
     if result["name"].startswith("transfer_"):
         return transfer_rows(result)
+    if result["name"].startswith("splits_"):
+        return [splits_row(result)]
     if result["name"] == "predict":
         medians = result["medians"]
         return [
@@ -70,6 +72,22 @@ def transfer_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         )
         for i, run in enumerate(mine)
     ]
+
+
+def splits_row(result: dict[str, Any]) -> tuple[str, str, str]:
+    """The automatic choice, beside the best fixed choice of each division."""
+
+    def words(chosen: list[dict[str, Any]]) -> str:
+        accuracy = statistics.mean(run["test_right"] / run["test_images"] for run in chosen)
+        return f"{accuracy:.1%} in {statistics.mean(run['seconds'] for run in chosen):.0f} s"
+
+    divisions = result["divisions"]
+    best = [next(run for run in each["runs"] if run["retrain"] == each["best"]) for each in divisions]
+    return (
+        f"`mirada train {result['data']}`, mean of {len(divisions)} random divisions",
+        words([each["runs"][0] for each in divisions]),
+        f"{words(best)}: `--retrain N` with the N that is best on test, known only afterwards",
+    )
 
 
 def text() -> str:

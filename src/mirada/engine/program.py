@@ -95,5 +95,4 @@ def trunk_program(body: Body, place: int) -> Program:
         body.identity | {"up_to": name},
         body.preparation,
         lambda: tapped(body.stages[:place], ()),
-        family=body.backbone.name,
     )

@@ -81,7 +81,7 @@ def test_an_answer_below_the_threshold_is_not_sure(folder: Path) -> None:
     assert answer.label is not None
     probability = answer.label.probability
     assert probability is not None
-    for sure_from, is_sure in ((None, True), (probability, True), (np.nextafter(probability, 1.0), False)):
+    for sure_from, is_sure in ((None, None), (probability, True), (np.nextafter(probability, 1.0), False)):
         (answer,) = replace(MODEL, task=replace(MODEL.task, sure_from=sure_from)).predict(folder / "a.png")
         assert (answer.is_sure, answer.json()["sure"]) == (is_sure, is_sure)
         assert answer.label.name == "green"
@@ -119,7 +119,7 @@ def test_as_plain_values(folder: Path) -> None:
     assert good.json() == {
         "path": "in/a.png",
         "predictions": [{"label": "green", "probability": good.labels[0].probability}],
-        "sure": True,
+        "sure": None,
     }
     assert bad.json() == {"path": "in/d.jpg", "error": bad.error}
     assert Prediction("x", skipped="why").json() == {"path": "x", "skipped": "why"}

@@ -28,7 +28,7 @@ from mirada.data import read, split
 from mirada.errors import MiradaError, ModelError, UsageError
 from mirada.image import Preparation
 from mirada.model import Model, load
-from mirada.model.store import is_unfinished, save, write_beside
+from mirada.model.store import is_unfinished, save
 from mirada.tasks import Classify, softmax
 from mirada.version import __version__
 
@@ -437,8 +437,7 @@ def test_an_unfinished_model_is_replaced_whole(name: str, tmp_path: Path) -> Non
     path = tmp_path / name
     save(_tiny(training=UNFINISHED), path, over=is_unfinished(path))
     (path / "mine.txt").write_text("mine")
-    save(_tiny(training={"seed": 2}), path, over=is_unfinished(path))
-    write_beside(path, "report.html", "<!doctype html>")
+    save(_tiny(training={"seed": 2}), path, report="<!doctype html>", over=is_unfinished(path))
     assert [each.name for each in tmp_path.iterdir()] == [name]
     assert {each.name for each in path.iterdir()} == FILES - {"split.json"} | {"mine.txt"}
     assert (path / "mine.txt").read_text() == "mine"

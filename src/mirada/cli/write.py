@@ -161,4 +161,4 @@ def engine_lines(choice: Choice) -> list[str]:
 def prediction_line(prediction: Prediction) -> str:
     """The path and the most probable classes with their probabilities."""
     answers = ", ".join(f"{label.name} {label.probability or 0.0:.1%}" for label in prediction.labels)
-    return f"{prediction.path}  {'' if prediction.is_sure else 'not sure: '}{answers}"
+    return f"{prediction.path}  {'not sure: ' if prediction.is_sure is False else ''}{answers}"

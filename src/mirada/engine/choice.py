@@ -28,7 +28,7 @@ from mirada.engine.engine import Engine
 from mirada.engine.process import LITTLE_WORK, prepare_process
 from mirada.engine.program import Program
 from mirada.image import Preparation, decode
-from mirada.machine import available_cpus, cache_folder, machine, written_aside
+from mirada.machine import cache_folder, machine, written_aside
 
 __all__ = ["CANDIDATES", "Candidate", "Choice", "Trial", "kept_choices", "open_engine", "test_images"]
 
@@ -113,16 +113,25 @@ class Choice:
         """The candidates that may not be used."""
         return tuple(trial for trial in self.trials if trial.refusal)
 
+    def holds_for(self, program: Program) -> bool:
+        """Whether it was made for this program, on this machine and with these versions."""
+        return self.key == program.key and self.where == _where()
 
-def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATES) -> Engine:
+
+def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATES, tries_all: bool = False) -> Engine:
     """The fastest engine that gives right answers here. What was chosen before is taken without being tried again.
 
     Without OpenVINO, or where no candidate passes, torch runs the network, and the engine's `note` says so.
+
+    Args:
+        tries_all: whether every candidate is tried that was not, even where another network of the family told which
+            one is likely the best.
     """
     is_little = program.multiply_adds is not None and program.multiply_adds < LITTLE_WORK
     folder = cache_folder("engines") / program.key[:32]
     choice = None if is_little else _read(folder / _CHOICE)
-    if choice is not None and choice.key == program.key and choice.where == _where():
+    wanted = {candidate.name for candidate in candidates} if tries_all else set[str]()
+    if choice is not None and choice.holds_for(program) and wanted <= {trial.name for trial in choice.trials}:
         engine = _open(choice, program, folder, candidates)
         if engine is not None:
             return engine
@@ -136,7 +145,8 @@ def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATE
         reference.note = "OpenVINO is not installed: torch runs the network, slower (pip install openvino)"
         return reference
     _prune(folder.parent)
-    likely = [candidate for candidate in candidates if candidate.name == _chosen_for(program)]
+    chosen = None if tries_all else _chosen_for(program)
+    likely = [candidate for candidate in candidates if candidate.name == chosen]
     choice = _try(reference, folder, likely or candidates)
     if likely and choice.chosen == REFERENCE:
         choice = _try(reference, folder, candidates)
@@ -292,7 +302,7 @@ def kept_choices() -> list[Choice]:
 
 
 def _where() -> dict[str, Any]:
-    return machine() | {"openvino": _version("openvino"), "mirada": _version("mirada"), "threads": available_cpus()}
+    return machine() | {"openvino": _version("openvino"), "mirada": _version("mirada")}
 
 
 def _version(package: str) -> str | None:

@@ -55,7 +55,7 @@ def extract(
         contents: the SHA-256 of each sample's content; None where it cannot be read.
         preparation: frames the views; the engine's own says only how pixels are normalised.
         kept: where rows are and go to.
-        views: their numbers; 0 is the picture as it is prepared.
+        views: their numbers, at least one; 0 is the picture as it is prepared.
     """
     places = np.full((len(samples), len(views)), -1, np.int64)
     missing: list[tuple[int, list[int]]] = []
@@ -78,7 +78,7 @@ def extract(
         own = int((contents[i] or "0")[:15], 16) ^ seed
         return i, [(number, view_pixels(image, preparation, own, number)) for number in numbers]
 
-    prepared = map_samples(prepare, (samples[i] for i, _ in missing), ahead=max(4, 32 // max(len(views), 1)))
+    prepared = map_samples(prepare, (samples[i] for i, _ in missing), ahead=max(4, 32 // len(views)))
 
     def items() -> Iterator[tuple[tuple[int, int], NDArray[np.uint8]]]:
         nonlocal done

@@ -42,6 +42,9 @@ class OpenVinoEngine(Engine):
         program: what is run.
         folder: holds the converted network.
         precision: of the arithmetic.
+
+    Attributes:
+        precision: of the arithmetic in fact: where the processor does not have the one asked for, another.
     """
 
     def __init__(self, program: Program, folder: Path, precision: Precision) -> None:
@@ -58,6 +61,7 @@ class OpenVinoEngine(Engine):
             "ENABLE_CPU_PINNING": False,  # decoding takes its turn on the same processors
         }
         self._network = openvino.Core().compile_model(folder / FILE, "CPU", settings)
+        self.precision: str = self._network.get_property("INFERENCE_PRECISION_HINT").to_string()
         self._requests = [self._network.create_infer_request() for _ in range(threads + 1)]
 
     def stream(self, items: Iterable[tuple[Tag, NDArray[np.uint8] | None]]) -> Iterator[tuple[Tag, Outputs | None]]:

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mirada.learn.estimate import duration
 from mirada.learn.scores import ReliabilityBin
 
-__all__ = ["STYLE", "Markup", "Rung", "confusion_chart", "curve_chart", "duration", "framed", "ladder_chart"]
+__all__ = ["STYLE", "Markup", "Rung", "confusion_chart", "curve_chart", "framed", "ladder_chart"]
 __all__ += [
     "ordered_by_confusion",
     "percent",
@@ -89,16 +90,6 @@ def percent(share: float) -> str:
         if share in (0, 1) or float(text) not in (0, 100):
             return f"{text}%"
     return "under 0.01%" if share < 0.5 else "over 99.99%"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(0.84), duration(45.9), duration(100), duration(9000)
-    ('0.8 s', '46 s', '1.7 min', '2.5 h')
-    """
-    unit, size = ("s", 1) if seconds < 59.5 else ("min", 60) if seconds < 5_970 else ("h", 3_600)
-    return f"{seconds / size:.{1 if seconds / size < 9.95 else 0}f} {unit}".replace(".0 ", " ")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], marked: int | None = None) -> Markup:

@@ -44,5 +44,10 @@ def last_stages(stages: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, or minutes where there are many."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    """Seconds in words.
+
+    >>> duration(0.84), duration(45.9), duration(100), duration(9000)
+    ('0.8 s', '46 s', '1.7 min', '2.5 h')
+    """
+    unit, size = ("s", 1) if seconds < 59.5 else ("min", 60) if seconds < 5_970 else ("h", 3_600)
+    return f"{seconds / size:.{1 if seconds / size < 9.95 else 0}f} {unit}".replace(".0 ", " ")

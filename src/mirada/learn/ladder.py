@@ -2,9 +2,10 @@
 
 Rung 0 solves for a new head on the features of the frozen network, and chooses the preparation. Every further rung
 trains the last stages and the head from kept activations; what lies before the cut is never run again. How many stages
-is found by short trials, one stage more each time, as long as the calibrated validation loss is lower; the depth with
-the lowest is then trained in full. A rung is kept where its loss is clearly below the best so far. Each begins with the
-pretrained stages: measured on held-out images, that is as good as beginning with the rung before, or better.
+is found by short trials, one stage more each time, as long as that lowers the calibrated validation loss by enough to
+be worth its time; the last depth that did is then trained in full. A rung is kept where its loss is clearly below the
+best so far. Each begins with the pretrained stages: measured on held-out images, that is as good as beginning with the
+rung before, or better.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from mirada.learn.head import Head, fit_head
 from mirada.learn.job import Job, failures_json
 from mirada.learn.rows import Rows, Stores, prune_features
 from mirada.learn.scores import paired_test
-from mirada.learn.standing import Standing, is_clear, judged, trained_json, val_json
+from mirada.learn.standing import Standing, is_clear, is_worth_a_stage, judged, trained_json, val_json
 from mirada.model import Model
 from mirada.model.model import State
 
@@ -146,7 +147,7 @@ class _Ladder:
         return self._rung(depth, standing) or standing
 
     def _tried(self, depths: Sequence[int], standing: Standing) -> Standing:
-        """One stage more each time, as long as the loss is lower."""
+        """One stage more each time, as long as that is worth it."""
         for stages in depths:
             if not any(rung["stages"] == stages for rung in self.rungs):
                 estimate = self._estimate(stages, is_trial=True)
@@ -176,9 +177,16 @@ class _Ladder:
 
     @property
     def _best_tried(self) -> int:
-        """How many stages the best of the trials has, 0 for the head. Even a gain that may be luck is worth a rung."""
-        tried = [rung for rung in self.rungs if rung["is_trial"] or not rung["stages"]]
-        return int(min(tried, key=lambda rung: rung["val"]["loss"])["stages"])
+        """How many stages the trials speak for, 0 for the head.
+
+        Any gain over the head is worth a rung, even one that may be luck: a trial is too short to show all of it.
+        """
+        best, *trials = [rung for rung in self.rungs if rung["is_trial"] or not rung["stages"]]
+        for trial in trials:
+            before, loss = best["val"]["loss"], trial["val"]["loss"]
+            if is_worth_a_stage(before, loss) if best["stages"] else loss < before:
+                best = trial
+        return int(best["stages"])
 
     # Rung 0
 

@@ -22,7 +22,8 @@ from mirada.backbone.weights import tensors_hash
 from mirada.data import PARTS, Part, Sample
 from mirada.errors import ImageError
 from mirada.learn import charts
-from mirada.learn.charts import Markup, Rung, duration, percent, range_bar, table, tag, thumbnail
+from mirada.learn.charts import Markup, Rung, percent, range_bar, table, tag, thumbnail
+from mirada.learn.estimate import duration
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
 from mirada.model import Model

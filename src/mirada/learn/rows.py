@@ -179,7 +179,8 @@ class Rows:
             kept = self.stores.kept(engine, preparation, self.job.seed)
             places = self._extracted(engine, preparation, kept, range(len(sources), views), stage)
             sources += [(kept, 0, column) for column in places.T]
-        self._is_read = np.all([rows >= 0 for _, _, rows in sources], axis=0) & np.ones(len(self._samples), bool)
+        for _, _, rows in sources:
+            self._is_read = self._is_read & (rows >= 0)
         sources = [(kept, output, rows[self._is_read]) for kept, output, rows in sources]
 
         def read(images: NDArray[np.int64], numbers: NDArray[np.int64]) -> torch.Tensor:

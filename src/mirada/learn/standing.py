@@ -15,7 +15,7 @@ from mirada.model import Model
 if TYPE_CHECKING:
     from mirada.learn.rung import Climbed, RungRecipe
 
-__all__ = ["Standing", "is_clear", "judged", "trained_json", "val_json"]
+__all__ = ["Standing", "is_clear", "is_worth_a_stage", "judged", "trained_json", "val_json"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,15 @@ def is_clear(gains: NDArray[np.float64]) -> bool:
     The best of a rung's epochs was chosen by the same images, so a gain that is smaller may well be luck.
     """
     return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+
+
+def is_worth_a_stage(before: float, loss: float) -> bool:
+    """Whether a trial with one stage more has so much less loss than the one before that its time is well spent.
+
+    Measured on grocery_store, 0.05 are about one point of accuracy, and one stage more takes half as long again. Where
+    less than 0.2 is left, a quarter of it does.
+    """
+    return before - loss > min(0.05, before / 4)
 
 
 def judged(logits: NDArray[np.float32], class_ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -26,7 +26,7 @@ from mirada.learn.ladder import Answers, Options, Retrain, climb
 from mirada.learn.recipes import recipe_for
 from mirada.learn.scores import fit_temperature, sure_threshold
 from mirada.model import Model, load
-from mirada.model.store import REPORT, check_new, free_place, is_unfinished, save, write_beside
+from mirada.model.store import check_new, free_place, is_unfinished, save
 from mirada.progress import Progress, silent
 from mirada.version import __version__
 
@@ -54,8 +54,9 @@ def train(
     """Train a classifier and evaluate it, once, on images it has never seen.
 
     A pretrained backbone climbs a ladder (transfer learning): a new last layer is solved for, then the last stage of
-    the network is tried, then one stage more, as long as the loss on the validation images falls, and the best of these
-    is trained in full. The best model so far is saved whole after each rung. A listing is trained from scratch.
+    the network is tried, then one stage more, as long as the loss on the validation images falls by enough, and the
+    best of these is trained in full. The best model so far is saved whole after each rung. A listing is trained from
+    scratch.
 
     Args:
         data: class folders, train/val/test folders, a CSV file, a folder of MNIST's IDX files, or "digits".
@@ -117,37 +118,33 @@ def train(
     model = replace(model, training=model.training | {"seconds": round(time.perf_counter() - begin, 2)})
     if out is None:
         return model
-    model = _saved(model, Path(out))
-    progress("writing the report", 0, None)
     options = {"from": os.fspath(network), "seed": seed, "weights": weights, **settings}
     options |= climbing if isinstance(source, Backbone) else {}
-    _write_report(model, evaluations, job, _command(data, options))
-    return model
+    return _saved(model, Path(out), evaluations, job, _command(data, options))
 
 
 def _noted(model: Model, note: str) -> Model:
     return replace(model, training=model.training | {"notes": [*model.training["notes"], note]})
 
 
-def _saved(model: Model, out: Path) -> Model:
-    """Save a finished model, also where something else has taken its place meanwhile: then beside it."""
+def _saved(model: Model, out: Path, evaluations: dict[Part, Evaluation], job: Job, command: str) -> Model:
+    """Save a finished model with its report, also where something else has taken its place meanwhile: then beside it.
+
+    Ctrl-C leaves the report out.
+    """
+    from mirada.learn.report import report
+
     path = free_place(out)
     if path != out:
         model = _noted(model, f"{out} was taken by something else during the training: the model is in {path}.")
-    save(model, path, over=is_unfinished(path))
-    return replace(model, path=path)
-
-
-def _write_report(model: Model, evaluations: dict[Part, Evaluation], job: Job, command: str) -> None:
-    """Put the report beside a saved model. Ctrl-C leaves it out."""
-    from mirada.learn.report import report
-
-    assert model.path is not None
+    job.progress("writing the report", 0, None)
     samples = {sample.key: sample for part in evaluations for sample in job.samples(part)}
+    page = None
     with contextlib.suppress(KeyboardInterrupt):
-        page = report(model, evaluations, samples, name=model.path.name, command=command)
-        write_beside(model.path, REPORT, page)
-        job.progress("writing the report", 1, 1)
+        page = report(model, evaluations, samples, name=path.name, command=command)
+    save(model, path, report=page, over=is_unfinished(path))
+    job.progress("writing the report", 1, 1)
+    return replace(model, path=path)
 
 
 def _command(data: str | os.PathLike[str], options: dict[str, Any]) -> str:

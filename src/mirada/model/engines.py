@@ -18,8 +18,8 @@ def engines(network: str | os.PathLike[str] | None = None) -> list[Choice]:
     """How networks are run on this machine: what was tried, what passed its self-test, what was chosen.
 
     Args:
-        network: a pretrained network or the directory of a model, which is tried now where it was not yet; None lists
-            what is kept in the cache.
+        network: a pretrained network or the directory of a model, which is tried now in every way that it was not yet;
+            None lists what is kept in the cache.
 
     Raises:
         UsageError: it is a listing, which torch runs, or is small enough to be left to torch.
@@ -30,13 +30,14 @@ def engines(network: str | os.PathLike[str] | None = None) -> list[Choice]:
     if Path(network).is_dir():
         from mirada.model.store import load
 
-        engine = load(network).engine
+        program = load(network).program
     else:
         source = find(os.fspath(network))
         if not isinstance(source, Backbone):
             raise UsageError(f"{network} is a listing: give a pretrained network, or the directory of a trained model")
-        engine = open_engine(body_program(Body(source)))
-    found = [choice for choice in kept_choices() if choice.key == engine.program.key]
+        program = body_program(Body(source))
+    engine = open_engine(program, tries_all=True)
+    found = [choice for choice in kept_choices() if choice.key == program.key]
     if not found:
         raise UsageError(f"{network}: {engine.note or 'nothing was tried, its work is so little that torch does it'}")
     return found

@@ -81,13 +81,18 @@ class Model:
         return build_module(self.network, self.state, len(self.class_names))
 
     @cached_property
-    def engine(self) -> Engine:
-        """What runs the network: its class scores, or, of a backbone, the features that its head reads."""
+    def program(self) -> Program:
+        """What an engine is to run: the class scores, or, of a backbone, the features that its head reads."""
         if isinstance(self.network, Backbone):
-            return open_engine(body_program(self.body, preparation=self.preparation))
+            return body_program(self.body, preparation=self.preparation)
         identity = {"listing": format_listing(self.network), "tensors": tensors_hash(self.state)}
         name, work = self.network.name or "a listing", self.network.multiply_adds
-        return open_engine(Program(name, identity, self.preparation, lambda: self.module, work))
+        return Program(name, identity, self.preparation, lambda: self.module, work)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the program."""
+        return open_engine(self.program)
 
     @cached_property
     def body(self) -> Body:

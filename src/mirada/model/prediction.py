@@ -19,14 +19,15 @@ class Prediction:
         labels: the most probable classes, the most probable first; empty where there is no answer.
         error: why the image could not be read, or None.
         skipped: why a file that was met in a folder was passed over, or None.
-        is_sure: False where the most probable class is less probable than the model's threshold: "not sure".
+        is_sure: whether the most probable class is as probable as the model's threshold asks; None where the model has
+            none: nothing can be promised then.
     """
 
     path: str
     labels: tuple[Label, ...] = ()
     error: str | None = None
     skipped: str | None = None
-    is_sure: bool = True
+    is_sure: bool | None = None
 
     @property
     def label(self) -> Label | None:

@@ -39,13 +39,12 @@ from mirada.model.model import Model
 from mirada.tasks import Classify
 from mirada.version import __version__
 
-__all__ = ["REPORT", "check_new", "free_place", "is_unfinished", "load", "save", "write_beside"]
+__all__ = ["check_new", "free_place", "is_unfinished", "load", "save"]
 
 FORMAT_VERSION = 2
 _LONGEST_NAME = 255
 """Bytes that common file systems allow for one name."""
-REPORT = "report.html"
-_JSON, _WEIGHTS, _SPLIT, _CARD = "model.json", "weights.safetensors", "split.json", "README.md"
+_JSON, _WEIGHTS, _SPLIT, _CARD, _REPORT = "model.json", "weights.safetensors", "split.json", "README.md", "report.html"
 
 
 def check_new(path: Path) -> None:
@@ -86,10 +85,11 @@ def free_place(path: Path) -> Path:
     return free
 
 
-def save(model: Model, path: Path, *, over: bool = False) -> None:
+def save(model: Model, path: Path, *, report: str | None = None, over: bool = False) -> None:
     """Write a model as a directory, whole or not at all.
 
     Args:
+        report: the page that goes with it, or None.
         over: whether it takes the place of what is there, an unfinished model of the same training.
 
     Raises:
@@ -112,6 +112,8 @@ def save(model: Model, path: Path, *, over: bool = False) -> None:
         content["digest"] = _digest(content)
         _write(aside / _JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         _write(aside / _CARD, card(model, path.name))
+        if report is not None:
+            _write(aside / _REPORT, report)
         _make_as_others(aside)
         if over:
             _set_aside(path)
@@ -134,7 +136,7 @@ def _set_aside(path: Path) -> None:
 def _clear_earlier(path: Path) -> None:
     """Delete a model that was moved out of the way; what a person has put into its directory comes along."""
     earlier = _earlier(path)
-    own = {_JSON, _WEIGHTS, _SPLIT, _CARD, REPORT}
+    own = {_JSON, _WEIGHTS, _SPLIT, _CARD, _REPORT}
     for file in earlier.iterdir() if earlier.is_dir() else ():
         if file.name not in own and not (path / file.name).exists():
             file.rename(path / file.name)
@@ -145,22 +147,6 @@ def _earlier(path: Path) -> Path:
     """Where a model is while another takes its place. Its name is never longer than a folder's can be."""
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()
     return path.parent / f".{path.name[:50]}.{digest[:16]}.earlier"
-
-
-def write_beside(path: Path, name: str, text: str) -> None:
-    """Add a page to the directory of a saved model, whole or not at all.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    aside = path / f".{name}.part"
-    try:
-        _write(aside, text)
-        aside.replace(path / name)
-    except OSError as error:
-        raise UsageError(f"{path / name} cannot be written ({error.strerror})") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _make_as_others(folder: Path) -> None:

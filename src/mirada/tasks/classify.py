@@ -59,6 +59,8 @@ class Classify(Task):
             for row, best in zip(probabilities, order, strict=True)
         ]
 
-    def is_sure(self, label: Label) -> bool:
-        """Whether an answer is as probable as it must be to be trusted; always where no such limit is known."""
-        return self.sure_from is None or label.probability is None or label.probability >= self.sure_from
+    def is_sure(self, label: Label) -> bool | None:
+        """Whether an answer is as probable as it must be to be trusted; None where no such limit is known."""
+        if self.sure_from is None or label.probability is None:
+            return None
+        return label.probability >= self.sure_from

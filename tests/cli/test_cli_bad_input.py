@@ -262,7 +262,7 @@ OTHERS = [
     ),
     (
         ("engines", "model"),
-        "model: nothing was tried, its work is so little that torch does it",
+        "model: nothing was tried: torch runs it, on a GPU, or because its work is little",
     ),
     (("engines", "two"), "two is not a model: it has no file model.json"),
     (

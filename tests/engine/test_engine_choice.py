@@ -115,6 +115,8 @@ elif way == "segmentation fault":
     os.kill(os.getpid(), signal.SIGSEGV)
 elif way == "division":
     os.kill(os.getpid(), signal.SIGFPE)
+elif way == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
 elif way == "status":
     print("to standard output")
     sys.stderr.write("a long way\\nno such instruction\\n")
@@ -313,8 +315,11 @@ def test_torch_is_chosen_where_it_is_fastest(plant: _Plant, monkeypatch: pytest.
     assert _choice().refused == ()
 
 
-def test_mirada_s_own_candidates_give_float32_s_numbers() -> None:
-    """Each in the precision it says, judged by its own probe."""
+def test_mirada_s_own_candidates_give_float32_s_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in the precision it says, judged by its own probe, which takes no module from the current folder."""
+    for name in ("json", "random", "numpy", "mirada"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is the person's own')")
+    monkeypatch.chdir(tmp_path)
     engine = open_engine(_program("own"))
     _, bf16, f32 = _choice().trials
     assert (bf16.name, f32.name) == tuple(candidate.name for candidate in CANDIDATES)
@@ -324,7 +329,7 @@ def test_mirada_s_own_candidates_give_float32_s_numbers() -> None:
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         assert bf16.refusal or 0.0 < (bf16.max_deviation or 0.0) < 0.1
     else:
-        assert bf16.refusal == "it failed: this processor has no bf16, OpenVINO computes in f32"
+        assert bf16.refusal == "this processor has no bf16: OpenVINO computes in f32"
     pixels = _pixels(5, seed=9)
     for found, wanted in zip(engine(pixels), _right(pixels), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=0.05 * float(np.abs(wanted).max()))
@@ -343,9 +348,8 @@ def test_a_precision_that_the_processor_does_not_have_is_not_tried(
 
     monkeypatch.setattr(probe, "OpenVinoEngine", Silent)
     np.save(tmp_path / "images.npy", _pixels(2))
-    with pytest.raises(SystemExit, match="this processor has no bf16, OpenVINO computes in f32"):
-        probe.main(tmp_path, "bf16")
-    assert capsys.readouterr().out == ""
+    probe.main(tmp_path, "bf16")
+    assert json.loads(capsys.readouterr().out) == {"refusal": "this processor has no bf16: OpenVINO computes in f32"}
 
 
 def _forbidden(*_: Any, **__: Any) -> None:
@@ -504,6 +508,19 @@ def test_for_another_network_of_a_family_only_the_chosen_way_is_tried(
     assert _ways(commands) == ["division", "known", "nan"]
 
 
+@pytest.mark.parametrize(
+    ("way", "is_accident"), [("status", True), ("no file", True), ("killed", True), ("division", False), ("nan", False)]
+)
+def test_what_may_have_been_a_passing_trouble_is_tried_again_when_asked(
+    plant: _Plant, commands: list[list[str]], way: str, is_accident: bool
+) -> None:
+    for tries_all in (False, False, True):
+        engine = open_engine(_program("again"), candidates=[plant(way)], tries_all=tries_all)
+        assert engine.name == REFERENCE
+    assert _ways(commands) == [way] * (2 if is_accident else 1)
+    assert ("To try them again: mirada engines" in (engine.note or "")) == is_accident
+
+
 def test_all_ways_are_tried_where_that_is_asked(plant: _Plant, commands: list[list[str]]) -> None:
     candidates = [plant("division"), plant("known"), plant("nan", "bf16")]
     first, later = (replace(_program(name), family="f") for name in ("first", "later"))
@@ -596,6 +613,20 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
     reference = TorchEngine(program, device=CPU)
     choosing.openvino_engine.convert(reference.on_cpu(), program.input_shape, folder)
     return {"openvino": OpenVinoEngine(program, folder, "f32"), "torch": reference}
+
+
+@pytest.mark.parametrize("kind", ["openvino", "torch"])
+def test_streams_that_are_open_at_once_do_not_mix(engines: dict[str, Engine], kind: str) -> None:
+    streams, pixels = [], [_pixels(12, seed=seed) for seed in (2, 3, 4)]
+    for own in pixels:
+        streams.append(engines[kind].stream((i, image) for i, image in enumerate(own)))
+        next(streams[-1])  # the others are on their way
+    streams.pop(0).close()
+    found = [list(stream) for stream in streams]
+    for rows, own in zip(found, pixels[1:], strict=True):
+        assert [tag for tag, _ in rows] == list(range(1, 12))
+        features = np.stack([outputs[1] for _, outputs in rows if outputs is not None])
+        np.testing.assert_allclose(features, _right(own)[1][1:], rtol=0, atol=3e-3)
 
 
 @pytest.mark.parametrize("kind", ["openvino", "torch"])

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mirada.engine.kept import Kept, Layout
+from mirada.engine.kept import Kept, Layout, delete_unused
 from mirada.errors import UsageError
 
 LAYOUT: Layout = (((2, 1, 3), "<f2"), ((5,), "<f4"))
@@ -63,6 +63,40 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
         _assert_rows(kept, 9)
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "made" / "new").iterdir()}
     assert sizes == {"rows.bin": 9 * ROW, "index.bin": 9 * RECORD}
+
+
+def test_where_files_have_no_reading_by_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+    for name in ("preadv", "pread", "pwrite"):
+        monkeypatch.delattr(os, name)
+    _appended(tmp_path, range(6))
+    with Kept(tmp_path, LAYOUT) as kept:
+        _assert_rows(kept, 6)
+        kept.append(_content(6), 0, _outputs(6))
+        _assert_rows(kept, 7)
+
+
+def test_only_what_nobody_has_open_is_deleted(tmp_path: Path) -> None:
+    _appended(tmp_path / "free", range(2))
+    (tmp_path / "empty").mkdir()
+    with Kept(tmp_path / "open", LAYOUT) as kept:
+        kept.append(_content(0), 0, _outputs(0))
+        for name in ("free", "empty", "open", "not there"):
+            delete_unused(tmp_path / name)
+        assert [path.name for path in tmp_path.iterdir()] == ["open"]
+        _assert_rows(kept, 1)
+    delete_unused(tmp_path / "open")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    _appended(tmp_path, range(3))
+    with Kept(tmp_path, LAYOUT) as kept:
+        _assert_rows(kept, 3)
 
 
 @settings(max_examples=30)

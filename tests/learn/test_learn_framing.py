@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 
 from mirada.image import Preparation
 from mirada.learn import framing
-from mirada.learn.framing import choose_preparation, some_of_each
+from mirada.learn.framing import FEWEST, Seen, choose_preparation, some_of_each
 from mirada.learn.scores import fit_temperature
 
 CLASSES, TRAIN, VAL = 4, 120, 160
@@ -42,10 +42,11 @@ class Looking:
         self.asked: list[Preparation] = []
         self.names: list[str] = []
 
-    def __call__(self, preparation: Preparation, name: str) -> Made:
+    def __call__(self, preparation: Preparation, name: str) -> tuple[Seen, Seen]:
         self.asked.append(preparation)
         self.names.append(name)
-        return _features(self.strength(preparation.fit, preparation.zoom))
+        train, val = _features(self.strength(preparation.fit, preparation.zoom))
+        return Seen(train, IDS), Seen(val, VAL_IDS)
 
 
 def _by_step(*strengths: float, whole: tuple[float, float] = (0.0, 0.0)) -> Looking:
@@ -60,7 +61,7 @@ def _by_step(*strengths: float, whole: tuple[float, float] = (0.0, 0.0)) -> Look
 
 
 def _chosen(looking: Looking, usual: Preparation = USUAL) -> tuple[Preparation, list[dict[str, float]]]:
-    return choose_preparation(usual, looking, IDS, VAL_IDS, CLASSES)
+    return choose_preparation(usual, looking, CLASSES)
 
 
 def _vertex(zooms: list[float], losses: list[float]) -> float:
@@ -86,17 +87,31 @@ def test_it_goes_nearer_while_that_is_better_and_interpolates() -> None:
 def test_it_stops_where_nearer_is_not_clearly_better() -> None:
     """The second step is better, but on so many images by no more than chance: other noise, and as strong a class."""
 
-    def features(preparation: Preparation, name: str) -> Made:
+    def seen(preparation: Preparation, name: str) -> tuple[Seen, Seen]:
         step = round(np.log(preparation.zoom / USUAL.zoom) / np.log(1.25))
         asked.append(step)
-        return _features(*[(0.2, 0), (0.5, 0), (0.5, 3), (5.0, 0)][step])
+        train, val = _features(*[(0.2, 0), (0.5, 0), (0.5, 3), (5.0, 0)][step])
+        return Seen(train, IDS), Seen(val, VAL_IDS)
 
     asked: list[int] = []
-    best, tried = choose_preparation(USUAL, features, IDS, VAL_IDS, CLASSES)
+    best, tried = choose_preparation(USUAL, seen, CLASSES)
     losses = [frame["val_loss"] for frame in tried]
     assert asked == [0, 1, 2]
     assert losses[0] > losses[1] > losses[2]
     assert best.zoom == pytest.approx(_vertex(ZOOMS[:3], losses), abs=1e-3)
+
+
+@pytest.mark.parametrize("readable", [0, 1, FEWEST - 1])
+def test_with_few_images_that_can_be_read_nothing_is_chosen(readable: int) -> None:
+    train, val = _features(1.0)
+    asked: list[str] = []
+
+    def seen(_: Preparation, name: str) -> tuple[Seen, Seen]:
+        asked.append(name)
+        return Seen(train, IDS), Seen(val[:readable], VAL_IDS[:readable])
+
+    assert choose_preparation(USUAL, seen, CLASSES) == (USUAL, [])
+    assert asked == ["crop 1.14"]
 
 
 def test_no_nearer_than_what_was_tried() -> None:

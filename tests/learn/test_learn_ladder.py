@@ -7,16 +7,18 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from mirada.backbone.body import Body
 from mirada.data import Sample
-from mirada.errors import UsageError
+from mirada.errors import ArchitectureError, TrainingError, UsageError
 from mirada.learn import train
-from mirada.learn.estimate import Estimate
-from mirada.learn.ladder import _Ladder
+from mirada.learn.depths import depths
+from mirada.learn.estimate import Estimate, deepest_in_time
 from mirada.learn.rung import RungRecipe
 from mirada.model import Model, load
 from mirada.model.store import is_unfinished
@@ -112,7 +114,7 @@ def test_the_table_of_rungs(two_stages: Model) -> None:
     assert head["is_kept"]
     assert rung["is_kept"]
     is_worse = val["loss"] >= head["val"]["loss"]
-    assert not is_worse or any("not clearly better than the head" in note for note in two_stages.training["notes"])
+    assert not is_worse or any("than the head alone: --retrain head" in note for note in two_stages.training["notes"])
     losses = [epoch["val_loss"] for epoch in rung["history"]]
     assert val["loss"] == pytest.approx(min(losses))
 
@@ -244,9 +246,97 @@ def test_ctrl_c_in_a_later_epoch_keeps_the_best_epoch(textures: Path) -> None:
                 raise KeyboardInterrupt
 
     model = train(textures, retrain=1, progress=progress)
-    rung = model.training["rungs"][1]
+    head, rung = model.training["rungs"]
     assert len(rung["history"]) == 2
     assert rung["val"]["loss"] == min(epoch["val_loss"] for epoch in rung["history"])
+    assert (
+        rung["val"]["loss"] < head["val"]["loss"] or not rung["is_kept"]
+    )  # what was broken off is not kept at any price
+    assert any(note.startswith("Ctrl-C ended training the last stage: 2 of ") for note in model.training["notes"])
+
+
+def test_ctrl_c_after_a_trial_that_was_kept_keeps_it(
+    auto: Model, textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirada.learn.ladder.is_clear", lambda gains: True)
+    saved: list[str] = []
+
+    def progress(name: str, done: int, total: int | None, note: str = "") -> None:
+        if name.startswith("trying the last 2 stages: tr"):
+            saved.append(_weights(tmp_path / "m"))
+            raise KeyboardInterrupt
+
+    model = train(textures, out=tmp_path / "m", progress=progress)
+    _, trial = model.training["rungs"]
+    assert (trial["stages"], trial["is_trial"], trial["is_kept"]) == (1, True, True)
+    assert _weights(model) == saved[0]
+    assert not np.array_equal(model.state["head.weight"], train(textures, retrain="head").state["head.weight"])
+
+
+def test_a_loss_that_is_no_number_keeps_what_was_there_before(
+    textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirada.learn.rung.calibrated_losses", lambda logits, ids: np.zeros(len(ids)))
+    monkeypatch.setattr(
+        "mirada.learn.rung.val_logits", lambda tail, val: np.full((len(val), tail.head.out_features), np.nan)
+    )
+    reason = "trying the last stage: training: in epoch 1 the loss was no longer a number"
+    model = train(textures, out=tmp_path / "m")
+    assert [rung["name"] for rung in model.training["rungs"]] == ["head"]
+    assert f"{reason}: the best rung before was kept." in model.training["notes"]
+    with pytest.raises(
+        TrainingError, match=r"no longer a number\. Train less: --retrain head, with another name for -o"
+    ):
+        train(textures, retrain=1)
+
+
+def test_images_that_cannot_be_read_are_left_out(make_textures: Callable[[Path, int], Path], tmp_path: Path) -> None:
+    """Also where the view is chosen: there are enough images in val for that."""
+    for part, count in (("train", 5), ("val", 9)):
+        root = make_textures(tmp_path / "data" / part, count)
+        for name in ("checks/01.png", "stripes/03.png"):
+            file = root / name
+            file.write_bytes(file.read_bytes()[:100])
+    model = train(tmp_path / "data", retrain=1)
+    assert len(model.training["unreadable"]) == 4
+    assert model.training["preparations_tried"]
+    assert [rung["val"]["images"] for rung in model.training["rungs"]] == [25, 25]
+
+
+def test_a_val_part_that_cannot_be_read(make_textures: Callable[[Path, int], Path], tmp_path: Path) -> None:
+    make_textures(tmp_path / "data" / "train", 5)
+    for file in make_textures(tmp_path / "data" / "val", 1).rglob("*.png"):
+        file.write_bytes(b"")
+    model = train(tmp_path / "data")
+    assert [(rung["name"], rung["val"]) for rung in model.training["rungs"]] == [("head", None)]
+    assert "No validation image can be read: only the head was trained." in model.training["notes"]
+
+
+class _Cut:
+    """A network of four stages whose last two are given no activation maps."""
+
+    backbone = SimpleNamespace(name="strange")
+    stages = tuple(SimpleNamespace(multiply_adds=work) for work in (4, 3, 2, 1))
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+
+    def input_shape(self, place: int) -> tuple[int, ...]:
+        return (9, 5) if len(self.stages) - place <= self.tokens else (9, 5, 5)
+
+
+def test_how_deep_a_network_may_be_retrained() -> None:
+    maps, tokens = (cast(Body, _Cut(count)) for count in (0, 2))
+    assert depths(maps, "head") == []
+    assert depths(maps, "auto") == [1, 2, 3]  # up to two thirds of the work
+    assert [depths(maps, 2), depths(maps, "all")] == [[2], [4]]
+    assert [depths(tokens, 3), depths(tokens, "all")] == [[3], [4]]
+    with pytest.raises(UsageError, match=r"--retrain 5: strange has 4 stages, give 1 to 4"):
+        depths(maps, 5)
+    with pytest.raises(UsageError, match=r"--retrain 2: the last 2 stages of strange cannot .* give one of 3, 4"):
+        depths(tokens, 2)
+    with pytest.raises(ArchitectureError, match="no activation maps are given to the last stage of strange"):
+        depths(tokens, "auto")
 
 
 @pytest.mark.parametrize(
@@ -277,19 +367,13 @@ def test_what_ends_the_climb_at_the_head(
         (1.0, 1),  # with as few epochs as it takes
     ],
 )
-def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int) -> None:
     """A rung takes 20, 40 and 80 s here, a trial a tenth of that."""
 
-    def estimate(self: _Ladder, stages: int, *, is_trial: bool = False) -> Estimate:
-        recipe = RungRecipe(1 if is_trial else 10)
-        return Estimate(recipe, 1, 0.0, 1.5**stages, 2.0**stages - 1.5**stages)
+    def estimate(epochs: int) -> Callable[[int], Estimate]:
+        return lambda stages: Estimate(RungRecipe(epochs), 1, 0.0, 1.5**stages, 2.0**stages - 1.5**stages)
 
-    monkeypatch.setattr(_Ladder, "_estimate", estimate)
-    monkeypatch.setattr(_Ladder, "_seconds_left", lambda self: left)
-    ladder = object.__new__(_Ladder)
-    ladder.notes = []
-    assert ladder._in_haste([1, 2, 3]) == depth
-    assert bool(ladder.notes) == bool(depth)
+    assert deepest_in_time([1, 2, 3], estimate(10), estimate(1), left) == depth
 
 
 @pytest.mark.parametrize(
@@ -344,3 +428,18 @@ def test_the_test_images_are_looked_at_once_at_the_end(textures: Path, monkeypat
     places = [i for i, key in enumerate(looked) if key in test]
     assert len(places) == len(test) == 6
     assert min(places) > looked.index("stage solving for the head")
+
+
+def test_where_something_takes_the_place_meanwhile_the_model_lies_beside_it(textures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+
+    def progress(name: str, done: int, total: int | None, note: str = "") -> None:
+        if name == "solving for the head":
+            out.mkdir()
+            (out / "mine.txt").write_text("mine")
+
+    model = train(textures, retrain="head", out=out, progress=progress)
+    assert model.path == tmp_path / "m-2"
+    assert _weights(tmp_path / "m-2") == _weights(model)
+    assert [file.name for file in out.iterdir()] == ["mine.txt"]
+    assert any(f"{out} was taken by something else" in note for note in model.training["notes"])

@@ -15,7 +15,6 @@ from mirada.backbone import find
 from mirada.backbone.body import Body
 from mirada.data import Sample, read, split
 from mirada.engine import Program
-from mirada.learn import rows as rows_module
 from mirada.learn.job import Job
 from mirada.learn.rows import Rows, Stores
 from mirada.progress import silent
@@ -62,10 +61,10 @@ def test_the_first_view_is_that_of_the_features(
     rows = Rows(job, "train", stores)
     features = rows.features(body, body.preparation, "features", (PLACE, PLACE + 1))
 
-    def refuse(job: Job, program: Program) -> None:
+    def refuse(program: Program, job: Job) -> None:
         raise AssertionError(f"{program.name} is not needed")
 
-    monkeypatch.setattr(rows_module, "_open", refuse)
+    monkeypatch.setattr(stores, "engine", refuse)
     (first,) = _all(rows, body, 1)
     assert first.shape == (len(rows), 112, 14, 14)
     with torch.no_grad():

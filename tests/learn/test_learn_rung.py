@@ -11,19 +11,17 @@ import numpy as np
 import pytest
 import timm
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mirada.backbone.stages import Stage, cut
 from mirada.errors import TrainingError
 from mirada.learn import rung
+from mirada.learn.losses import calibrated_losses
 from mirada.learn.rung import (
     Climbed,
     Inputs,
     RungRecipe,
-    calibrated_losses,
     fit_tail,
     rung_recipe,
     scale_head,
@@ -386,36 +384,6 @@ def test_training_that_diverges_says_so() -> None:
     """As `errors` says of a loss that is no number. It must not come out as a bug of the calibration."""
     with pytest.raises(TrainingError):
         _fit(recipe=RungRecipe(3, 16, learning_rate=1e12))
-
-
-@settings(max_examples=15)
-@given(
-    classes=st.integers(2, 6),
-    factor=st.floats(0.2, 5),
-    strength=st.floats(0.5, 3),
-    seed=st.integers(0, 1000),
-)
-def test_calibrated_losses_do_not_ask_how_loud_the_logits_are(
-    classes: int, factor: float, strength: float, seed: int
-) -> None:
-    """But for the prior that holds the temperature near 1 and weighs 8 images: of 20,000 it moves little."""
-    rng = np.random.default_rng(seed)
-    class_ids = rng.integers(0, classes, 20_000)
-    logits = rng.normal(size=(20_000, classes)) + strength * np.eye(classes)[class_ids]
-    once, scaled = calibrated_losses(logits, class_ids), calibrated_losses(factor * logits, class_ids)
-    assert once.shape == (20_000,)
-    assert scaled.mean() == pytest.approx(once.mean(), abs=2e-3)
-    np.testing.assert_allclose(scaled, once, rtol=0.2, atol=0.05)
-
-
-def test_calibrated_losses_by_hand() -> None:
-    """Where the logits are right as they are, the temperature is 1: the classes have these odds."""
-    odds = np.array([0.75, 0.25])
-    logits, class_ids = np.tile(np.log(odds), (4000, 1)), np.repeat([0, 1], [3000, 1000])
-    found = calibrated_losses(logits, class_ids)
-    np.testing.assert_allclose(found, -np.log(odds)[class_ids], atol=1e-6)
-    np.testing.assert_allclose(calibrated_losses(7 * logits, class_ids), found, rtol=0.01)
-    assert calibrated_losses(np.zeros((0, 3)), np.zeros(0, np.int64)).shape == (0,)
 
 
 @pytest.mark.parametrize(

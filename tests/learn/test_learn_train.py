@@ -89,7 +89,7 @@ def test_the_transfer_knows_the_textures(transfer_model: Model, textures: Path) 
     assert transfer_model.scores["test"]["images"] == 6  # a fifth of 30
     training = transfer_model.training
     assert training["method"] == "transfer: the ladder"
-    chosen = min(training["trials"], key=lambda trial: trial["val_loss"])
+    chosen = min(training["strengths_tried"], key=lambda trial: trial["val_loss"])
     assert training["inverse_strength"] == chosen["strength"]
     (rung,) = training["rungs"]  # the head alone was asked for
     assert (rung["stages"], rung["is_kept"], rung["parameters"]) == (0, True, 3 * 1280 + 3)
@@ -473,7 +473,7 @@ def test_two_pictures_a_class_leave_nothing_for_validation(network: str, tmp_pat
     else:
         model = train(tmp_path / "few")
         assert model.training["inverse_strength"] == 0.1
-        assert model.training["trials"] == []
+        assert model.training["strengths_tried"] == []
         assert [(rung["stages"], rung["val"]) for rung in model.training["rungs"]] == [(0, None)]
         assert (
             "Without validation images nothing tells whether more layers help: only the head was trained."
@@ -522,3 +522,15 @@ def test_a_model_no_better_than_one_answer_is_said(divided: Path, listing: Path)
     few = model.scores["test"]["images"]
     said = any("not clearly better than naming the commonest class" in note for note in model.training["notes"])
     assert said == (model.scores["test"]["accuracy_interval"][0] <= 0.5), few
+
+
+def test_a_report_that_fails_does_not_lose_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(*_: Any, **__: Any) -> str:
+        raise RuntimeError("a mistake in the report")
+
+    monkeypatch.setattr("mirada.learn.report.report", report)
+    with pytest.raises(RuntimeError, match="a mistake in the report"):
+        train("digits", "lenet5", epochs=1, out=tmp_path / "m")
+    model = load(tmp_path / "m")
+    assert model.scores["test"]["images"] == 359
+    assert not (tmp_path / "m" / "report.html").exists()

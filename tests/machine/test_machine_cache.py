@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -50,6 +51,20 @@ def test_without_it_the_cache_is_where_the_system_keeps_such_things(
     assert (tmp_path / place / "weights").is_dir()
 
 
+def test_a_cache_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRADA_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UsageError, match=r"the cache .*engines cannot be written to: .*MIRADA_CACHE"):
+        cache_folder("engines")
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    refused = pytest.raises(UsageError, match=r"the cache .*place cannot be written \(No space .*\): .*MIRADA_CACHE")
+    with refused, written_aside(tmp_path / "place"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -96,7 +111,7 @@ def test_what_another_made_meanwhile_stays(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
     (tmp_path / "place").write_text("in the way")
-    with pytest.raises(OSError, match="place"), written_aside(tmp_path / "place") as aside:
+    with pytest.raises(UsageError, match=r"place cannot be written \("), written_aside(tmp_path / "place") as aside:
         (aside / "first").write_text("1")
     assert (tmp_path / "place").read_text() == "in the way"
     assert [path.name for path in tmp_path.iterdir()] == ["place"]

@@ -133,8 +133,16 @@ class Body:
         """
         from mirada.backbone.stages import cut
 
+        return cut(self.module, self._pixels_shape)
+
+    def input_shape(self, place: int) -> tuple[int, ...]:
+        """What the stage number `place` is given for one image: (D, H, W) where it is activation maps."""
+        return self.stages[place - 1].output_shape if place else self._pixels_shape
+
+    @property
+    def _pixels_shape(self) -> tuple[int, int, int]:
         width, height = self.preparation.size_wh
-        return cut(self.module, (self.preparation.channels, height, width))
+        return self.preparation.channels, height, width
 
 
 def tapped(stages: Sequence[Stage], places: Sequence[int]) -> nn.Module:

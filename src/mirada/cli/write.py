@@ -46,7 +46,8 @@ def trained_lines(model: Model) -> list[str]:
         *_confidence_lines(model),
     ]
     if "test" not in model.scores:
-        lines.append("test      there is no test part: how good the model is on new images is not known")
+        reason = "the test part was not looked at" if images["test"] else "there is no test part"
+        lines.append(f"test      {reason}: how good the model is on new images is not known")
     if model.path is not None:
         lines += [f"saved     {model.path}", f"try it    mirada predict {model.path} IMAGE..."]
     return lines
@@ -56,7 +57,7 @@ def rung_lines(rungs: Sequence[dict[str, Any]]) -> list[str]:
     """The ladder as a table: what was retrained, what it cost, what it brought on the validation images."""
     if not rungs:
         return []
-    rows = [("retrained", "parameters", "seconds", "val accuracy", "95 % interval", "better by chance")]
+    rows = [("retrained", "parameters", "seconds", "val accuracy", "95 % interval", "by chance")]
     for rung in rungs:
         val, p_value = rung["val"], rung["p_value"]
         name = "head" if not rung["stages"] else f"from {rung['name']}{', tried' if rung.get('is_trial') else ''}"
@@ -118,12 +119,12 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
         f"balanced over the classes: {evaluation.balanced_accuracy:.1%}",
     ]
     names = evaluation.class_names
-    width = max(map(len, names))
     scores = [score for score in evaluation.classes if score.images]
-    lines += ["", f"{'class':<{width}}  images  recall  precision"]
+    rows = [("class", "images", "recall", "precision")]
     for score in sorted(scores, key=lambda s: (s.recall or 0.0, s.name)):
         precision = "-" if score.precision is None else f"{score.precision:.1%}"
-        lines.append(f"{score.name:<{width}}  {score.images:>6,}  {score.recall or 0.0:>6.1%}  {precision:>9}")
+        rows.append((score.name, f"{score.images:,}", f"{score.recall or 0.0:.1%}", precision))
+    lines += ["", *_aligned(rows)]
     mistakes = [
         (int(evaluation.confusion[i, j]), names[i], names[j])
         for i in range(len(names))

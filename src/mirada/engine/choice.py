@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ MOST_KEPT = 40
 """Converted networks in the cache."""
 REFERENCE = "torch float32"
 _CHOICE = "choice.json"
+_CRASHES = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, getattr(signal, "SIGBUS", None)}
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,15 @@ class Candidate:
         precision: how OpenVINO computes.
         most_mean, most_max: the largest deviation from float32 that the number format explains, relative to the length
             of an output: on average, and of one image. bf16 keeps 8 bits: 0.4 % a rounding, gathered over the layers.
-        command: the process that tries it, the folder and the precision are appended.
+        command: the process that tries it, the folder and the precision are appended; it takes no module from the
+            current folder, which is the person's.
     """
 
     name: str
     precision: openvino_engine.Precision
     most_mean: float
     most_max: float
-    command: tuple[str, ...] = (sys.executable, "-m", "mirada.engine.probe")
+    command: tuple[str, ...] = (sys.executable, "-P", "-m", "mirada.engine.probe")
 
 
 CANDIDATES = (
@@ -78,6 +81,7 @@ class Trial:
         mean_deviation, max_deviation: from float32, relative to the length of the output; over all outputs.
         same_top1: share of the images whose largest output is the same; of the last output.
         refusal: why it may not be used, or None.
+        is_accident: whether it was refused for something that may have been a passing trouble of the machine.
     """
 
     name: str
@@ -86,6 +90,7 @@ class Trial:
     max_deviation: float | None = None
     same_top1: float | None = None
     refusal: str | None = None
+    is_accident: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,14 +129,14 @@ def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATE
     Without OpenVINO, or where no candidate passes, torch runs the network, and the engine's `note` says so.
 
     Args:
-        tries_all: whether every candidate is tried that was not, even where another network of the family told which
-            one is likely the best.
+        tries_all: whether everything is tried anew where a candidate was not tried, because another network of the
+            family told which one is likely the best, or had an accident.
     """
     is_little = program.multiply_adds is not None and program.multiply_adds < LITTLE_WORK
     folder = cache_folder("engines") / program.key[:32]
     choice = None if is_little else _read(folder / _CHOICE)
-    wanted = {candidate.name for candidate in candidates} if tries_all else set[str]()
-    if choice is not None and choice.holds_for(program) and wanted <= {trial.name for trial in choice.trials}:
+    is_kept = choice is not None and choice.holds_for(program)
+    if choice is not None and is_kept and not (tries_all and _has_more_to_try(choice, candidates)):
         engine = _open(choice, program, folder, candidates)
         if engine is not None:
             return engine
@@ -154,7 +159,15 @@ def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATE
         reference.note = _note(choice)
         return reference
     engine = _open(choice, program, folder, candidates)
-    return reference if engine is None else engine
+    if engine is None:
+        reference.note = "torch runs the network, slower: another process has changed its kept form, run again"
+        return reference
+    return engine
+
+
+def _has_more_to_try(choice: Choice, candidates: Sequence[Candidate]) -> bool:
+    tried = {trial.name for trial in choice.trials if not trial.is_accident}
+    return any(candidate.name not in tried for candidate in candidates)
 
 
 def _open(choice: Choice, program: Program, folder: Path, candidates: Sequence[Candidate]) -> Engine | None:
@@ -174,10 +187,12 @@ def _open(choice: Choice, program: Program, folder: Path, candidates: Sequence[C
 
 
 def _note(choice: Choice) -> str | None:
-    if not choice.refused:
+    """What should be said where torch was chosen; nothing where it was the fastest of several."""
+    if len(choice.refused) < len(choice.trials) - 1 or not choice.refused:
         return None
     reasons = "; ".join(f"{trial.name}: {trial.refusal}" for trial in choice.refused)
-    return f"torch runs the network, slower, because the faster ways failed their self-test here ({reasons})"
+    again = " To try them again: mirada engines NETWORK." if any(trial.is_accident for trial in choice.refused) else ""
+    return f"torch runs the network, slower, because the faster ways failed their self-test here ({reasons}).{again}"
 
 
 def _try(reference: Engine, folder: Path, candidates: Sequence[Candidate]) -> Choice:
@@ -237,19 +252,23 @@ def _tried(candidate: Candidate, folder: Path, right: Sequence[NDArray[np.floati
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LONGEST, check=False)
     except subprocess.TimeoutExpired:
-        return Trial(candidate.name, refusal=f"it did not finish within {LONGEST:.0f} s")
+        return Trial(candidate.name, refusal=f"it did not finish within {LONGEST:.0f} s", is_accident=True)
     if done.returncode < 0:
-        return Trial(candidate.name, refusal=f"it crashed with signal {-done.returncode}")
+        was_stopped = -done.returncode not in _CRASHES  # such as by the system, for want of memory
+        return Trial(candidate.name, refusal=f"it crashed with signal {-done.returncode}", is_accident=was_stopped)
     if done.returncode > 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Trial(candidate.name, refusal=f"it failed: {last[:200]}")
+        return Trial(candidate.name, refusal=f"it failed: {last[:200]}", is_accident=True)
     try:
-        rate = float(json.loads(done.stdout.splitlines()[-1])["images_per_second"])
+        said = json.loads(done.stdout.splitlines()[-1])
+        if "refusal" in said:
+            return Trial(candidate.name, refusal=str(said["refusal"]))
+        rate = float(said["images_per_second"])
         outputs = folder / f"outputs-{candidate.precision}.npz"
         with outputs.open("rb") as file, np.load(file, allow_pickle=False) as kept:  # numpy leaves a torn file open
             given = [kept[name] for name in kept.files]
     except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        return Trial(candidate.name, refusal=f"it gave no answer that can be read ({error})")
+        return Trial(candidate.name, refusal=f"it gave no answer that can be read ({error})", is_accident=True)
     return _judged(candidate, rate, given, right)
 
 

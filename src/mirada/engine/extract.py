@@ -71,6 +71,8 @@ def extract(
 
     def prepare(sample: Sample) -> tuple[int, list[tuple[int, NDArray[np.uint8]]]] | ImageError:
         i, numbers = wanted[sample.key]
+        if contents[i] is None and sample.array is None:
+            return ImageError(sample.key, "could not be read when the data set was looked through")
         try:
             image = sample.image() if sample.array is None else sample.array
         except ImageError as error:

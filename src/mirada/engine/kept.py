@@ -14,6 +14,7 @@ batch, and the system's file cache makes it fast where there is room.
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Sequence
@@ -26,8 +27,10 @@ from numpy.typing import NDArray
 
 from mirada.errors import UsageError
 
-__all__ = ["Kept", "Layout"]
+__all__ = ["Kept", "Layout", "delete_unused"]
 
+_INDEX = "index.bin"
+_MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
 _RECORD = struct.Struct("<32sII")  # content, view, checksum
 _CHECKED = 256
 """Rows whose checksum is tested when a folder is opened: those that a power cut may have spoilt."""
@@ -58,15 +61,17 @@ class Kept:
         self.row_bytes = sum(self._sizes)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._rows = os.open(folder / "rows.bin", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-            self._index = os.open(folder / "index.bin", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+            self._index = os.open(folder / _INDEX, _MODE, 0o600)
         except OSError as error:
             raise UsageError(f"activations cannot be kept in {folder} ({error.strerror})") from error
         try:
             _lock(self._index)
-        except BlockingIOError:
-            self.close()
-            raise
+            self._rows = os.open(folder / "rows.bin", _MODE, 0o600)
+        except OSError as error:
+            os.close(self._index)
+            if isinstance(error, BlockingIOError):
+                raise
+            raise UsageError(f"activations cannot be kept in {folder} ({error.strerror})") from error
         self.folder = folder
         os.utime(folder)  # used now, for whoever looks for room
         self._places = self._opened()
@@ -127,18 +132,19 @@ class Kept:
         size, offset = self._sizes[output], self._offsets[output]
         data = np.empty((len(places), size), np.uint8)
         for i, place in enumerate(places.tolist()):
-            read = os.preadv(self._rows, [data[i].data], place * self.row_bytes + offset)
-            if read != size:
+            if _read(self._rows, data[i].data, place * self.row_bytes + offset) != size:
                 raise UsageError(f"{self.folder} was cut short while it was used: run again")
         return data.view(np.dtype(kind)).reshape(len(places), *shape)
 
     def _opened(self) -> dict[tuple[bytes, int], int]:
         """What is there whole; what follows it is cut off."""
-        records = os.pread(self._index, os.fstat(self._index).st_size, 0)
+        records = bytearray(os.fstat(self._index).st_size)
+        _read(self._index, memoryview(records), 0)
         count = min(len(records) // _RECORD.size, os.fstat(self._rows).st_size // self.row_bytes)
         entries = list(_RECORD.iter_unpack(records[: count * _RECORD.size]))
+        row = bytearray(self.row_bytes)
         for number in range(max(0, count - _CHECKED), count):
-            row = os.pread(self._rows, self.row_bytes, number * self.row_bytes)
+            _read(self._rows, memoryview(row), number * self.row_bytes)
             if zlib.crc32(row) != entries[number][2]:
                 count = number
                 break
@@ -147,18 +153,56 @@ class Kept:
         return {(content, view): number for number, (content, view, _) in enumerate(entries[:count])}
 
 
+def delete_unused(folder: Path) -> None:
+    """Delete a folder of rows, unless another process, or another object, has it open."""
+    try:
+        descriptor = os.open(folder / _INDEX, _MODE & ~os.O_CREAT)
+    except OSError:  # nothing was kept there, or it was deleted meanwhile
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        _lock(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
 def _lock(descriptor: int) -> None:
-    """Keep other processes out until the file is closed, however that comes about. Windows has no such lock."""
+    """Keep other processes out until the file is closed, however that comes about.
+
+    Windows and some network file systems have no such lock: there two processes must not share a cache.
+    """
     try:
         import fcntl
     except ImportError:
         return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
+
+
+def _read(descriptor: int, into: memoryview, offset: int) -> int:
+    """Read as much as there is, up to all of it; how many bytes."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [into], offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)  # Windows; one thread at a time has a folder
+    data = os.read(descriptor, len(into))
+    into[: len(data)] = data
+    return len(data)
 
 
 def _write(descriptor: int, data: bytes, offset: int) -> None:
     """Write all of it: the system may take only a part at once."""
     view = memoryview(data)
     while view:
-        written = os.pwrite(descriptor, view, offset)
+        if hasattr(os, "pwrite"):
+            written = os.pwrite(descriptor, view, offset)
+        else:  # Windows
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            written = os.write(descriptor, view)
         view, offset = view[written:], offset + written

@@ -62,11 +62,13 @@ class OpenVinoEngine(Engine):
         }
         self._network = openvino.Core().compile_model(folder / FILE, "CPU", settings)
         self.precision: str = self._network.get_property("INFERENCE_PRECISION_HINT").to_string()
-        self._requests = [self._network.create_infer_request() for _ in range(threads + 1)]
+        self._at_once = threads + 1
+        self._idle: list[Any] = []
 
     def stream(self, items: Iterable[tuple[Tag, NDArray[np.uint8] | None]]) -> Iterator[tuple[Tag, Outputs | None]]:
-        """See `Engine.stream`."""
-        free, waiting = deque(self._requests), deque[tuple[Tag, Any]]()
+        """See `Engine.stream`. Several streams may be open at once, each with requests of its own."""
+        taken = [self._idle_request() for _ in range(self._at_once)]
+        free, waiting = deque(taken), deque[tuple[Tag, Any]]()
         try:
             for tag, pixels in items:
                 if pixels is None:
@@ -85,6 +87,13 @@ class OpenVinoEngine(Engine):
             for _, request in waiting:
                 if request is not None:
                     request.wait()
+            self._idle += taken
+
+    def _idle_request(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._network.create_infer_request()
 
     def _first(self, waiting: deque[tuple[Tag, Any]], free: deque[Any]) -> tuple[Tag, Outputs | None]:
         tag, request = waiting.popleft()

@@ -7,6 +7,7 @@ they may differ in the last digits.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -73,6 +74,8 @@ class TorchEngine(Engine):
         super().__init__(program)
         self.device = device or default_device()
         module = program.build() if module is None else module
+        if self.device.type != "cpu":  # the stages that are trained on are made of the same parameters
+            module = copy.deepcopy(module)
         placed = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._module = FromPixels(placed, program.preparation).eval()
 

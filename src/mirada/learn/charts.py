@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.learn.estimate import duration
 from mirada.learn.scores import ReliabilityBin
+from mirada.learn.words import duration
 
 __all__ = ["STYLE", "Markup", "Rung", "confusion_chart", "curve_chart", "framed", "ladder_chart"]
 __all__ += [

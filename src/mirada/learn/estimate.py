@@ -1,14 +1,30 @@
-"""What a rung would take, and the words in which it is told."""
+"""What a rung would take, and whether there is time for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mirada.backbone.body import Body
+from mirada.learn.rows import FIRST_RATE
 
 if TYPE_CHECKING:
     from mirada.learn.rung import RungRecipe
+    from mirada.learn.tail import Tail
 
-__all__ = ["Estimate", "duration", "last_stages"]
+__all__ = ["FINISH_SECONDS", "Budget", "Estimate", "deepest_in_time"]
+
+VIEWS = 3
+"""Of each training image: the picture as it is prepared, and two that are changed at random."""
+ENOUGH_EPOCHS = 0.5
+"""The share of its epochs that makes a deeper rung worth more than a shallower one."""
+FINISH_SECONDS = 6.0
+"""What starting the program, saving, converting and testing the result take, besides running the network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +54,87 @@ class Estimate:
         return min(self.recipe.epochs, seconds / (self.epoch + self.validation))
 
 
-def last_stages(stages: int) -> str:
-    """That many of them, in words."""
-    return "the last stage" if stages == 1 else f"the last {stages} stages"
+@dataclass(eq=False)
+class Budget:
+    """The time that there is for everything.
 
+    Args:
+        deadline: of `time.perf_counter()`; infinite where there is none.
+        body: the network.
+        tail: makes the trained end of so many stages.
+        to_judge: how many images are run through the network after the last rung.
 
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(0.84), duration(45.9), duration(100), duration(9000)
-    ('0.8 s', '46 s', '1.7 min', '2.5 h')
+    Attributes:
+        rate: images a second through the whole network, decoding included.
     """
-    unit, size = ("s", 1) if seconds < 59.5 else ("min", 60) if seconds < 5_970 else ("h", 3_600)
-    return f"{seconds / size:.{1 if seconds / size < 9.95 else 0}f} {unit}".replace(".0 ", " ")
+
+    deadline: float
+    body: Body
+    tail: Callable[[int], Tail]
+    to_judge: int
+    rate: float = FIRST_RATE
+    _step_seconds: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a deadline."""
+        return not math.isinf(self.deadline)
+
+    @property
+    def last_step(self) -> float:
+        """When training must end, of `time.perf_counter()`: calibration and the test come after it."""
+        return self.deadline - FINISH_SECONDS - self.to_judge / self.rate
+
+    def seconds_left(self) -> float:
+        """Until training must end."""
+        return self.last_step - time.perf_counter()
+
+    def estimate(
+        self, stages: int, images: int, val_images: int, *, is_first_view_kept: bool, is_trial: bool = False
+    ) -> Estimate:
+        """What a rung will take, measured on a few steps and on the images run so far.
+
+        Args:
+            stages: how many of the last are trained.
+            images, val_images: how many there are to learn from, and to be judged by.
+            is_first_view_kept: whether their first view need not be run for these stages.
+            is_trial: whether the rung is only tried.
+        """
+        from mirada.learn.rung import rung_recipe, step_seconds, trial_recipe
+
+        place = len(self.body.stages) - stages
+        recipe = (trial_recipe if is_trial else rung_recipe)(images, stages)
+        views = 1 if is_trial else min(VIEWS, recipe.epochs)
+        runs = views * images + val_images - (images + val_images if is_first_view_kept else 0)
+        if stages not in self._step_seconds:
+            self._step_seconds[stages] = step_seconds(
+                self.tail(stages), self.body.input_shape(place), recipe.batch_size
+            )
+        step = self._step_seconds[stages]
+        steps = -(-images // recipe.batch_size)
+        validation = step / recipe.batch_size / 2 * val_images  # forward is less than half of a step
+        work = np.cumsum([stage.multiply_adds for stage in self.body.stages])
+        shorter = (1 + work[place - 1] / work[-1]) / 2 if place else 1.0  # of the time, half goes with the work
+        return Estimate(recipe, views, shorter * runs / self.rate, step * steps, validation)
+
+
+def deepest_in_time(
+    depths: Sequence[int], rung: Callable[[int], Estimate], trial: Callable[[int], Estimate], seconds: float
+) -> int:
+    """The deepest rung for which there is time; 0 where there is time to try each that is less deep before.
+
+    Args:
+        depths: to choose from, rising.
+        rung, trial: what each takes in full, and to be tried.
+        seconds: that are left.
+    """
+    trials, full, depth = 0.0, 0.0, 0
+    for stages in depths:
+        if full * ENOUGH_EPOCHS > seconds:  # one stage more takes longer still
+            break
+        estimate = rung(stages)
+        if depth and estimate.seconds(ENOUGH_EPOCHS) > seconds:
+            break
+        depth, full = stages, estimate.seconds()
+        trials += trial(stages).seconds()
+    return 0 if trials + full <= seconds else depth

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mirada.engine import Program
 from mirada.engine.torch_engine import TorchEngine, default_device, normalised
 from mirada.errors import TrainingError, UsageError
-from mirada.learn.head import cross_entropies
+from mirada.learn.losses import cross_entropies
 from mirada.learn.pixels import Pixels
 from mirada.learn.recipes import Recipe
 from mirada.progress import Progress, silent

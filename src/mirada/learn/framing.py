@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.image import Preparation
-from mirada.learn.head import cross_entropies
-from mirada.learn.scores import fit_temperature
+from mirada.learn.losses import calibrated_losses, is_clear
 
-__all__ = ["Frame", "choose_preparation", "some_of_each"]
+__all__ = ["Frame", "Seen", "choose_preparation", "some_of_each"]
 
 ZOOM_STEP = 1.25
 """How many times nearer the next zoom is."""
@@ -49,42 +48,56 @@ class Frame:
     val_accuracy: float
 
 
-Features = Callable[[Preparation, str], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""A preparation, and its name for the progress -> features of the training and validation images looked at."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the frozen network gives for some images.
+
+    Attributes:
+        features: (N, F).
+        class_ids: (N,).
+    """
+
+    features: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
 
 
 def choose_preparation(
-    usual: Preparation, features: Features, class_ids: NDArray[np.int64], val_class_ids: NDArray[np.int64], classes: int
+    usual: Preparation, seen: Callable[[Preparation, str], tuple[Seen, Seen]], classes: int
 ) -> tuple[Preparation, list[dict[str, Any]]]:
     """The preparation whose features separate the classes best, and what was tried, as plain values.
 
     The usual view is compared with one nearer; while nearer is better, it goes on, and the zoom at the lowest point of
-    the parabola through the last three losses is taken. Else the whole picture is tried, stretched, then padded. One
-    replaces another where its loss is lower by more than the standard error of the difference, image by image.
+    the parabola through the last three losses is taken. Else the whole picture is tried, stretched, and where that is
+    better, padded. One replaces another where its loss is lower by more than the standard error of the difference,
+    image by image. With fewer than `FEWEST` validation images the usual one stays.
 
     Args:
         usual: the preparation that the network's makers used.
-        features: gives the features of a preparation, for the same images each time.
-        class_ids, val_class_ids: of those images.
+        seen: a preparation, and its name for the progress -> the training and validation images looked at, those that
+            can be read; the same each time.
         classes: K.
     """
     tried: list[Frame] = []
 
     def losses(preparation: Preparation) -> NDArray[np.float64]:
         name = f"crop {preparation.zoom:.2f}" if preparation.fit == "crop" else preparation.fit
-        train, val = features(preparation, name)
-        logits = _ridge_scores(train, class_ids, val, classes)
-        found = cross_entropies(logits / fit_temperature(logits, val_class_ids), val_class_ids)
-        accuracy = float((logits.argmax(axis=1) == val_class_ids).mean())
+        train, val = seen(preparation, name)
+        if len(val.class_ids) < FEWEST:
+            return np.zeros(0)
+        logits = _ridge_scores(train, val.features, classes)
+        found = calibrated_losses(logits, val.class_ids)
+        accuracy = float((logits.argmax(axis=1) == val.class_ids).mean())
         tried.append(Frame(preparation.fit, round(preparation.zoom, 4), float(found.mean()), accuracy))
         return found
 
     best, best_losses = usual, losses(usual)
+    if not len(best_losses):
+        return usual, []
     for direction in (_nearer(usual), _whole(usual)):
         is_better = False
         for candidate in direction:
             found = losses(candidate)
-            if not _is_clearly_lower(found, best_losses):
+            if not is_clear(best_losses - found):
                 break
             best, best_losses, is_better = candidate, found, True
         if is_better:
@@ -94,14 +107,13 @@ def choose_preparation(
     return best, [asdict(frame) for frame in tried]
 
 
-def _ridge_scores(
-    features: NDArray[np.float32], class_ids: NDArray[np.int64], others: NDArray[np.float32], classes: int
-) -> NDArray[np.float64]:
+def _ridge_scores(train: Seen, others: NDArray[np.float32], classes: int) -> NDArray[np.float64]:
     """Class scores (M, K) of other features by ridge regression on the classes, solved in the space of the images."""
+    features = train.features
     mean = features.mean(axis=0)
     centred = (features - mean).astype(np.float64)
     products = centred @ centred.T  # (N, N)
-    targets = np.eye(classes)[class_ids]
+    targets = np.eye(classes)[train.class_ids]
     penalty = RIDGE * np.trace(products) / len(products) * np.eye(len(products))
     solution = np.linalg.solve(products + penalty, targets - targets.mean(axis=0))
     scores: NDArray[np.float64] = (others - mean) @ (centred.T @ solution) + targets.mean(axis=0)
@@ -130,11 +142,6 @@ def _whole(usual: Preparation) -> Iterator[Preparation]:
         yield replace(usual, fit="stretch", zoom=1.0)
     if usual.fit != "pad":
         yield replace(usual, fit="pad", zoom=1.0)
-
-
-def _is_clearly_lower(losses: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
-    gain = others - losses
-    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
 def some_of_each(class_ids: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.tasks import softmax
+from mirada.learn.losses import cross_entropies
 
-__all__ = ["STRENGTHS", "Head", "Trial", "cross_entropies", "fit_head"]
+__all__ = ["STRENGTHS", "Head", "Strength", "fit_head"]
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """The inverse strengths C of the L2 penalty that may be tried, on features of variance 1."""
 
-WITHOUT_VALIDATION = 0.1
-"""The inverse strength where nothing can choose."""
+MILD = STRENGTHS[len(STRENGTHS) // 2]
+"""The inverse strength that is tried first, and taken where nothing can choose."""
 
 ROWS = 4096
 """Images whose scores are held at once."""
@@ -26,13 +26,13 @@ LossAndGradient = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float6
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Strength:
     """One strength that was tried.
 
     Attributes:
         strength: the inverse strength C of the L2 penalty.
-        val_loss: mean cross entropy on the validation features; NaN where there are none.
-        val_accuracy: share of them that is right, or NaN.
+        val_loss: mean cross entropy on the validation features.
+        val_accuracy: share of them that is right.
     """
 
     strength: float
@@ -47,16 +47,16 @@ class Head:
     Attributes:
         weight: (K, F) float32.
         bias: (K,) float32.
-        trials: what was tried, in the order of rising C.
+        tried: the strengths on validation features, in the order of rising C; none where there are no such features.
         chosen: the C that was taken.
-        first: the one that was solved first, of the middle strength; None where it is this one.
+        mild: the one of the middle strength, from which further training starts; None where it is this one.
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
-    trials: tuple[Trial, ...]
+    tried: tuple[Strength, ...]
     chosen: float
-    first: Head | None = None
+    mild: Head | None = None
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Features (N, F) -> class scores (N, K)."""
@@ -82,16 +82,15 @@ def fit_head(
     Args:
         features: (N, F) of the training images.
         class_ids: (N,), each class at least once.
-        val_features: (M, F); M may be 0, then `WITHOUT_VALIDATION` is taken.
+        val_features: (M, F); M may be 0, then `MILD` is taken.
         val_class_ids: (M,).
         classes: K.
         weights: (N,) how much each image counts, 1 on average; None for all alike.
         strengths: the C to try.
     """
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    variance = np.mean(
-        [(rows - mean).var(axis=0) for rows in np.array_split(features, -(-len(features) // ROWS))], axis=0
-    )
+    chunks = np.array_split(features, -(-len(features) // ROWS))
+    variance = sum(np.square(rows - mean).sum(axis=0, dtype=np.float64) for rows in chunks) / len(features)
     scale = np.sqrt(variance + 1e-6 * max(float(variance.mean()), 1e-12)).astype(np.float32)
     nothing = np.zeros(classes * (features.shape[1] + 1))
 
@@ -102,42 +101,33 @@ def fit_head(
         return Head(weight, (standard[:, -1] - weight @ mean).astype(np.float32), (), strength), solution
 
     if not len(val_features):
-        head, _ = solved(WITHOUT_VALIDATION, nothing)
-        return replace(head, trials=(Trial(head.chosen, np.nan, np.nan),))
+        return solved(MILD, nothing)[0]
     middle = len(strengths) // 2
     first, begin = solved(strengths[middle], nothing)
     best = first
-    trials = [_tried(best, val_features, val_class_ids)]
-    lowest = trials[0].val_loss
+    tried = [_tried(best, val_features, val_class_ids)]
+    lowest = tried[0].val_loss
     for direction in (strengths[middle + 1 :], strengths[:middle][::-1]):
         solution, was_better = begin, False
         for strength in direction:
             head, solution = solved(strength, solution)
-            trials.append(_tried(head, val_features, val_class_ids))
-            if not trials[-1].val_loss < lowest:
+            tried.append(_tried(head, val_features, val_class_ids))
+            if not tried[-1].val_loss < lowest:
                 break
-            best, lowest, was_better = head, trials[-1].val_loss, True
+            best, lowest, was_better = head, tried[-1].val_loss, True
         if was_better:
             break
-    trials.sort(key=lambda trial: trial.strength)
-    return replace(best, trials=tuple(trials), first=None if best is first else first)
+    tried.sort(key=lambda strength: strength.strength)
+    return replace(best, tried=tuple(tried), mild=None if best is first else first)
 
 
-def cross_entropies(logits: NDArray[np.floating], class_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """-log p of the true class, (N,), for class scores (N, K)."""
-    chosen = softmax(logits)[np.arange(len(class_ids)), class_ids]
-    return -np.log(np.maximum(chosen, 1e-300))
-
-
-def _tried(head: Head, features: NDArray[np.float32], class_ids: NDArray[np.int64]) -> Trial:
+def _tried(head: Head, features: NDArray[np.float32], class_ids: NDArray[np.int64]) -> Strength:
     logits = head(features)
     accuracy = float((logits.argmax(axis=1) == class_ids).mean())
-    return Trial(head.chosen, float(cross_entropies(logits, class_ids).mean()), accuracy)
+    return Strength(head.chosen, float(cross_entropies(logits, class_ids).mean()), accuracy)
 
 
-def _minimised(
-    loss_of: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]], start: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _minimised(loss_of: LossAndGradient, start: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.optimize import minimize
 
     # Stopped early is as good: the strength is chosen by the result.

@@ -14,48 +14,41 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirada.backbone.body import Body
 from mirada.data import Sample
-from mirada.errors import ArchitectureError, ImageError, UsageError
+from mirada.errors import ArchitectureError, ImageError, TrainingError, UsageError
 from mirada.image import Preparation
-from mirada.learn.estimate import Estimate, duration, last_stages
-from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, choose_preparation, some_of_each
+from mirada.learn.depths import Retrain, depths
+from mirada.learn.estimate import FINISH_SECONDS, Budget, Estimate, deepest_in_time
+from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
 from mirada.learn.head import Head, fit_head
 from mirada.learn.job import Job, failures_json
-from mirada.learn.rows import Rows, Stores, prune_features
+from mirada.learn.losses import is_clear, is_worth_a_stage
+from mirada.learn.rows import Rows, Stores, prune_activations
 from mirada.learn.scores import paired_test
-from mirada.learn.standing import Standing, is_clear, is_worth_a_stage, judged, trained_json, val_json
+from mirada.learn.standing import Standing, judged, trained_json, val_json
+from mirada.learn.words import duration, last_stages
 from mirada.model import Model
 from mirada.model.model import State
 
 if TYPE_CHECKING:
     from mirada.learn.tail import Tail
 
-__all__ = ["Answers", "Options", "Retrain", "climb"]
-
-Retrain = Literal["auto", "head", "all"] | int
-"""How far to climb: as far as it pays, not at all, to the pixels, or the last N stages at once."""
+__all__ = ["Answers", "Options", "climb"]
 
 Answers = list[tuple[Sample, NDArray[np.float32] | ImageError]]
 """Samples with their class scores (K,), or with the reason why they have none."""
 
-VIEWS = 3
-"""Of each training image: the picture as it is prepared, and two that are changed at random."""
 UNBALANCED = 3.0
 """How many times as many images the largest class must have as the smallest for classes to be weighted."""
 FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""
-ENOUGH_EPOCHS = 0.5
-"""The share of its epochs that makes a deeper rung worth more than a shallower one."""
-DEEPEST = 2 / 3
-"""The largest share of the network's multiply-adds that is retrained without being asked for by number."""
-FINISH_SECONDS = 6.0
-"""What starting the program, saving, converting and testing the result take, besides running the network."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +94,11 @@ def climb(
 
 
 class _Ladder:
-    """One climb."""
+    """One climb.
+
+    Attributes:
+        standing: the best so far; None before rung 0.
+    """
 
     def __init__(self, job: Job, body: Body, options: Options, save: Callable[[Model], None]) -> None:
         self.job, self.body, self.options, self.save = job, body, options, save
@@ -112,67 +109,75 @@ class _Ladder:
         self.stores = Stores()
         self.train = Rows(job, "train", self.stores)
         self.val = Rows(job, "val", self.stores)
+        self.budget = Budget(options.deadline, body, self._tail, len(job.parts.val) + len(job.parts.test))
         self.first_taps: tuple[int, ...] = ()
+        self.standing: Standing | None = None
         self._head_logits: NDArray[np.float32] | None = None
         self._mild_head: Head | None = None
-        self._step_seconds: dict[int, float] = {}
         self._chosen = body.preparation
 
     def climbed(self, begun: Model | None) -> tuple[Model, Answers | None]:
         """The whole way."""
-        depths = self._depths()
-        self.first_taps = tuple(place for d in reversed(depths) if (place := len(self.body.stages) - d) > 0)
-        standing = self._head() if begun is None else self._resumed(begun)
+        stages = self._depths()
+        self.first_taps = tuple(place for d in reversed(stages) if (place := len(self.body.stages) - d) > 0)
+        if begun is None:
+            self._head()
+        else:
+            self._resume(begun)
+        self.budget.rate = self.train.rate
         try:
-            standing = self._climbed(depths, standing)
+            self._climb(stages)
         except KeyboardInterrupt:
             self.notes.append("Training was stopped by Ctrl-C: the best rung so far was kept.")
+        except TrainingError as error:
+            if self.options.retrain != "auto":
+                raise TrainingError(f"{error}. Train less: --retrain head, with another name for -o") from error
+            self.notes.append(f"{error}: the best rung before was kept.")
+        if self._is_enough():
+            self.notes.append(f"The climb ended: at least the {self.options.until:.1%} asked for are right on val.")
         self.stores.close(delete=True)
-        prune_features()
+        prune_activations()
         is_head = not [rung for rung in self.rungs if rung["is_kept"]][-1]["stages"]
         answers = self.val.answered(self._head_logits) if is_head and self._head_logits is not None else None
-        return self._recorded(standing, is_finished=True), answers
+        return self._recorded(is_finished=True), answers
 
-    def _climbed(self, depths: Sequence[int], standing: Standing) -> Standing:
+    def _climb(self, depths: Sequence[int]) -> None:
         """Above the head: trials, where the depth is to be found and there is time, and then one rung in full."""
         depth = depths[0] if depths else 0
-        if depth and self.options.retrain == "auto" and not self._is_over(standing):
-            depth = self._in_haste(depths)
-            if not depth:
-                standing = self._tried(depths, standing)
-                depth = self._best_tried
+        if depth and self.options.retrain == "auto":
+            if not len(self.val):
+                self.notes.append("No validation image can be read: only the head was trained.")
+                return
+            if not self._is_over():
+                depth = self._in_haste(depths)
+                if not depth:
+                    self._try(depths)
+                    depth = self._best_tried
         is_done = any(rung["stages"] and not rung["is_trial"] for rung in self.rungs)
-        if not depth or is_done or self._is_over(standing):
-            return standing
-        return self._rung(depth, standing) or standing
+        if depth and not is_done and not self._is_over():
+            self._rung(depth)
 
-    def _tried(self, depths: Sequence[int], standing: Standing) -> Standing:
+    def _try(self, depths: Sequence[int]) -> None:
         """One stage more each time, as long as that is worth it."""
         for stages in depths:
             if not any(rung["stages"] == stages for rung in self.rungs):
-                estimate = self._estimate(stages, is_trial=True)
-                if estimate.seconds() + self._estimate(stages).seconds() > self._seconds_left():
+                needed = self._estimate(stages, is_trial=True).seconds() + self._estimate(stages).seconds()
+                if needed > self.budget.seconds_left():
                     self.notes.append(f"There was no time to try {last_stages(stages)}.")
                     break
-                standing = self._rung(stages, standing, is_trial=True) or standing
-            if self._best_tried != stages or self._is_over(standing):
+                self._rung(stages, is_trial=True)
+            if self._best_tried != stages or self._is_over():
                 break
-        return standing
 
     def _in_haste(self, depths: Sequence[int]) -> int:
         """The deepest rung for which there is time; 0 where there is time to try each that is less deep before."""
-        left, trials, full, depth = self._seconds_left(), 0.0, 0.0, 0
-        for stages in depths if not math.isinf(left) else ():
-            if full * ENOUGH_EPOCHS > left:  # one stage more takes longer still
-                break
-            estimate = self._estimate(stages)
-            if depth and estimate.seconds(ENOUGH_EPOCHS) > left:
-                break
-            depth, full = stages, estimate.seconds()
-            trials += self._estimate(stages, is_trial=True).seconds()
-        if trials + full <= left:
+        if not self.budget.is_limited:
             return 0
-        self.notes.append("There was no time to try how many stages are best: the most that fitted were trained.")
+        depth = deepest_in_time(
+            depths, self._estimate, lambda stages: self._estimate(stages, is_trial=True), self.budget.seconds_left()
+        )
+        if depth:
+            self.notes.append("There was no time to try how many stages are best: as many as fit were taken.")
         return depth
 
     @property
@@ -190,25 +195,26 @@ class _Ladder:
 
     # Rung 0
 
-    def _head(self) -> Standing:
+    def _head(self) -> None:
         begin = time.perf_counter()
         preparation = self._preparation()
         features, val_features = self._features(preparation)
         self.job.check_all_classes(self.train.class_ids, (*self.train.failures, *self.val.failures))
         self.job.progress("solving for the head", 0, None)
-        weights = self._image_weights()
-        head = fit_head(features, self.train.class_ids, val_features, self.val.class_ids, self.classes, weights=weights)
+        head = self._solved(features, val_features)
         state: State = {f"backbone.{name}": array for name, array in self.body.state.items()}
         state |= {"head.weight": head.weight, "head.bias": head.bias}
         model = Model(self.body.backbone, state, preparation, self.job.task)
-        self.learnt |= {
-            "inverse_strength": head.chosen,
-            "trials": [asdict(trial) for trial in head.trials if len(self.val)],
-        }
-        self._mild_head, self._chosen = head.first or head, preparation
+        self.learnt |= {"inverse_strength": head.chosen, "strengths_tried": [asdict(each) for each in head.tried]}
+        if self._class_weights is not None:
+            self.notes.append(
+                "The largest class has more than three times as many training images as the smallest: images were "
+                "weighted so that all classes count alike."
+            )
+        self._mild_head, self._chosen = head.mild or head, preparation
         logits = head(val_features)
         self._head_logits = None if self.first_taps else logits
-        return self._stands("head", 0, head.weight.size + head.bias.size, begin, model, logits, None)
+        self._stands("head", 0, head.weight.size + head.bias.size, begin, model, logits)
 
     def _features(self, preparation: Preparation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of the training and validation images; what the rungs above start from is kept on the way."""
@@ -216,6 +222,11 @@ class _Ladder:
             self.train.features(self.body, preparation, "features of the training images", self.first_taps),
             self.val.features(self.body, preparation, "features of the validation images", self.first_taps),
         )
+
+    def _solved(self, features: NDArray[np.float32], val_features: NDArray[np.float32]) -> Head:
+        weights = None if self._class_weights is None else self._class_weights[self.train.class_ids]
+        val_ids = self.val.class_ids[: len(val_features)]
+        return fit_head(features, self.train.class_ids, val_features, val_ids, self.classes, weights=weights)
 
     def _preparation(self) -> Preparation:
         """The preparation that the features of some images are best with."""
@@ -225,30 +236,23 @@ class _Ladder:
         some = self.train.some(some_of_each(self.train.all_class_ids, TRAIN_IMAGES))
         some_val = self.val.some(some_of_each(self.val.all_class_ids, VAL_IMAGES))
 
-        def features(preparation: Preparation, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        def seen(preparation: Preparation, name: str) -> tuple[Seen, Seen]:
             stage = f"choosing the view: {'as usual' if preparation == usual else name}"
-            return some.features(self.body, preparation, stage), some_val.features(self.body, preparation, stage)
+            features = [rows.features(self.body, preparation, stage) for rows in (some, some_val)]
+            return Seen(features[0], some.class_ids), Seen(features[1], some_val.class_ids)
 
-        chosen, tried = choose_preparation(usual, features, some.class_ids, some_val.class_ids, self.classes)
+        chosen, tried = choose_preparation(usual, seen, self.classes)
         self.train.rate = some.rate
         self.learnt["preparations_tried"] = tried
         return chosen
 
-    def _image_weights(self) -> NDArray[np.float32] | None:
-        weights = self._class_weights()
-        return None if weights is None else weights[self.train.class_ids]
-
+    @cached_property
     def _class_weights(self) -> NDArray[np.float32] | None:
-        """So that classes count alike where their sizes are far apart; 1 on average over the images."""
+        """(K,), so that classes count alike where their sizes are far apart; 1 on average over the images."""
         counts = np.bincount(self.train.class_ids, minlength=self.classes)
         if counts.max() < UNBALANCED * max(counts.min(), 1):
             return None
-        weights = len(self.train) / (self.classes * np.maximum(counts, 1))
-        self.notes.append(
-            f"The largest class has {counts.max():,} training images, the smallest {counts.min():,}: images were "
-            "weighted so that all classes count alike."
-        )
-        return weights.astype(np.float32)
+        return (len(self.train) / (self.classes * np.maximum(counts, 1))).astype(np.float32)
 
     # The rungs above
 
@@ -262,44 +266,37 @@ class _Ladder:
                 "Without validation images nothing tells whether more layers help: only the head was trained."
             )
             return []
-        if not math.isinf(self.options.deadline) and self._seconds_left() < FINISH_SECONDS:
+        if self.budget.is_limited and self.budget.seconds_left() < FINISH_SECONDS:
             self.notes.append("There was no time for more than the head.")
             return []
         self.job.progress("loading torch", 0, None)
         try:
-            count = len(self.body.stages)
+            return depths(self.body, retrain)
         except ArchitectureError as error:
             if retrain != "auto":
                 raise UsageError(f"--retrain {retrain}: {error}; only --retrain head can be done") from error
             self.notes.append(f"Only the head was trained: {error}.")
             return []
-        if isinstance(retrain, int) and not 1 <= retrain <= count:
-            raise UsageError(f"--retrain {retrain}: {self.body.backbone.name} has {count} stages, give 1 to {count}")
-        if retrain != "auto":
-            return [count if retrain == "all" else retrain]
-        work = np.cumsum([stage.multiply_adds for stage in reversed(self.body.stages)])
-        return list(range(1, max(1, int((work <= DEEPEST * work[-1]).sum())) + 1))
 
-    def _rung(self, stages: int, standing: Standing, *, is_trial: bool = False) -> Standing | None:
-        """Train the last `stages` stages; the best so far, or None where there is no time for the rung."""
+    def _rung(self, stages: int, *, is_trial: bool = False) -> None:
+        """Train the last `stages` stages, unless there is no time for it."""
         from mirada.learn.rung import fit_tail, scale_head
 
         begin = time.perf_counter()
         place = len(self.body.stages) - stages
-        name, preparation = self.body.stages[place].name, self._chosen
         estimate = self._estimate(stages, is_trial=is_trial)
-        epochs = estimate.epochs_within(self._seconds_left() - estimate.extraction)
+        epochs = estimate.epochs_within(self.budget.seconds_left() - estimate.extraction)
         if epochs < min(FEWEST_EPOCHS, estimate.recipe.epochs):
             self.notes.append(
                 f"There was no time to train {last_stages(stages)}: that takes about {duration(estimate.seconds())}."
             )
-            return None
+            return
         stage = f"trying {last_stages(stages)}" if is_trial else last_stages(stages)
         self.job.progress(f"{stage}: about {duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
         what = f"{stage}: activations of the"
-        train = self.train.inputs(self.body, preparation, place, estimate.views, f"{what} training images")
-        val = self.val.inputs(self.body, preparation, place, 1, f"{what} validation images")
-        recipe = replace(estimate.recipe, epochs=max(1, math.ceil(estimate.epochs_within(self._seconds_left()))))
+        train = self.train.inputs(self.body, self._chosen, place, estimate.views, f"{what} training images")
+        val = self.val.inputs(self.body, self._chosen, place, 1, f"{what} validation images")
+        recipe = replace(estimate.recipe, epochs=max(1, math.ceil(estimate.epochs_within(self.budget.seconds_left()))))
         tail = self._tail(stages)
         scale_head(tail, train, recipe.start_spread)
         climbed = fit_tail(
@@ -307,92 +304,66 @@ class _Ladder:
             train,
             val,
             recipe,
-            class_weights=self._class_weights(),
+            class_weights=self._class_weights,
             seed=self.job.seed * 100 + stages,
-            deadline=self.options.deadline - self._reserve() - estimate.validation,
+            deadline=self.budget.last_step - estimate.validation,
             stage=f"{stage}: training",
             progress=self.job.progress,
         )
-        if climbed.was_stopped:
+        is_whole = not (climbed.was_stopped or climbed.was_cut_short or recipe.epochs < estimate.recipe.epochs)
+        if not is_whole and not is_trial:
+            reason = "Ctrl-C ended training" if climbed.was_stopped else "There was time for"
             self.notes.append(
-                f"Training {last_stages(stages)} was stopped by Ctrl-C, the best of {len(climbed.epochs)} epochs kept."
+                f"{reason} {last_stages(stages)}: {len(climbed.epochs)} of {estimate.recipe.epochs} epochs."
             )
-        elif recipe.epochs < estimate.recipe.epochs:
-            self.notes.append(
-                f"There was time for {recipe.epochs} of the {estimate.recipe.epochs} epochs of {last_stages(stages)}."
-            )
-        model = self._with_tail(standing.model, tail)
-        learnt = sum(p.numel() for p in tail.parameters() if p.requires_grad)
-        trained = trained_json(climbed, recipe, is_trial=is_trial)
-        return self._stands(name, stages, learnt, begin, model, climbed.val_logits, standing, trained)
+        self._stands(
+            self.body.stages[place].name,
+            stages,
+            sum(p.numel() for p in tail.parameters() if p.requires_grad),
+            begin,
+            self._with_tail(tail),
+            climbed.val_logits,
+            trained_json(climbed, recipe, is_trial=is_trial),
+            is_asked_for=is_whole and self.options.retrain != "auto",
+        )
 
     def _estimate(self, stages: int, *, is_trial: bool = False) -> Estimate:
-        """What a rung will take, measured on a few steps and on the images run so far."""
         from mirada.engine.process import prepare_process
-        from mirada.learn.rung import rung_recipe, step_seconds, trial_recipe
 
         prepare_process()
-        place = len(self.body.stages) - stages
-        recipe = (trial_recipe if is_trial else rung_recipe)(len(self.train), stages)
-        views = 1 if is_trial else min(VIEWS, recipe.epochs)
-        runs = views * len(self.train) + len(self.val)
-        if place in self.first_taps:
-            runs -= len(self.train) + len(self.val)
-        if stages not in self._step_seconds:
-            shape = self._input_shape(place)
-            self._step_seconds[stages] = step_seconds(self._tail(stages), shape, recipe.batch_size)
-        step = self._step_seconds[stages]
-        steps = -(-len(self.train) // recipe.batch_size)
-        validation = step / recipe.batch_size / 2 * len(self.val)  # forward is less than half of a step
-        work = np.cumsum([stage.multiply_adds for stage in self.body.stages])
-        shorter = (1 + work[place - 1] / work[-1]) / 2 if place else 1.0  # of the time, half goes with the work
-        return Estimate(recipe, views, shorter * runs / self.train.rate, step * steps, validation)
+        is_kept = len(self.body.stages) - stages in self.first_taps
+        return self.budget.estimate(
+            stages, len(self.train), len(self.val), is_first_view_kept=is_kept, is_trial=is_trial
+        )
 
     def _tail(self, stages: int) -> Tail:
         """The last stages as they were pretrained, and a head that is milder than the best for these features."""
         from mirada.engine.precision import training_dtype
+        from mirada.engine.torch_engine import default_device
         from mirada.learn.tail import Tail
 
         if self._mild_head is None:
             features, _ = self._features(self._chosen)
-            ids, weights = self.train.class_ids, self._image_weights()
-            self._mild_head = fit_head(features, ids, features[:0], ids[:0], self.classes, weights=weights)
-        head = self._mild_head
-        return Tail(self.body.stages[-stages:], head.weight, head.bias, training_dtype())
+            self._mild_head = self._solved(features, features[:0])
+        head, device = self._mild_head, default_device()
+        return Tail(self.body.stages[-stages:], head.weight, head.bias, training_dtype(device)).to(device)
 
-    def _with_tail(self, model: Model, tail: Tail) -> Model:
+    def _with_tail(self, tail: Tail) -> Model:
+        assert self.standing is not None
         state = self.body.state | tail.state()
-        head = {f"head.{name}": p.detach().numpy().copy() for name, p in tail.head.named_parameters()}
-        return replace(model, state={f"backbone.{name}": array for name, array in state.items()} | head)
-
-    def _input_shape(self, place: int) -> tuple[int, ...]:
-        if place:
-            return self.body.stages[place - 1].output_shape
-        width, height = self.body.preparation.size_wh
-        return self.body.preparation.channels, height, width
-
-    def _seconds_left(self) -> float:
-        return self.options.deadline - self._reserve() - time.perf_counter()
-
-    def _reserve(self) -> float:
-        """What is kept of the time for calibration and the test."""
-        images = len(self.job.parts.val) + len(self.job.parts.test)
-        return FINISH_SECONDS + images / self.train.rate
+        head = {f"head.{name}": p.detach().cpu().numpy().copy() for name, p in tail.head.named_parameters()}
+        return replace(self.standing.model, state={f"backbone.{name}": array for name, array in state.items()} | head)
 
     # What is better, and what is written down
 
-    def _is_over(self, standing: Standing) -> bool:
+    def _is_over(self) -> bool:
         """Whether the climb was ended early, or the best so far is as good as was asked for."""
-        return bool(self.rungs[-1].get("was_stopped", False)) or self._is_enough(standing)
+        return bool(self.rungs[-1].get("was_stopped", False)) or self._is_enough()
 
-    def _is_enough(self, standing: Standing) -> bool:
-        right = float(standing.val_right.mean()) if len(standing.val_right) else 0.0
-        if self.options.until is not None and right >= self.options.until:
-            self.notes.append(
-                f"The climb ended: {right:.1%} on val is at least the {self.options.until:.1%} asked for."
-            )
-            return True
-        return False
+    def _is_enough(self) -> bool:
+        assert self.standing is not None
+        right, until = self.standing.val_right, self.options.until
+        return until is not None and len(right) > 0 and float(right.mean()) >= until
 
     def _stands(
         self,
@@ -402,14 +373,21 @@ class _Ladder:
         begin: float,
         model: Model,
         val_logits: NDArray[np.float32],
-        before: Standing | None,
         trained: dict[str, Any] | None = None,
-    ) -> Standing:
-        """Record a rung, and save the better of it and what stood before."""
+        *,
+        is_asked_for: bool = False,
+    ) -> None:
+        """Record a rung, and save the better of it and what stood before.
+
+        Args:
+            is_asked_for: whether it is kept even where it is not better.
+        """
+        before = self.standing
         losses, right = judged(val_logits, self.val.class_ids)
         is_better = before is None or not len(losses) or is_clear(before.val_losses - losses)
-        if not is_better and self.options.retrain != "auto":
-            self.notes.append("On val this is not clearly better than the head alone: --retrain head is quicker.")
+        if not is_better and is_asked_for and before is not None:
+            word = "worse" if is_clear(losses - before.val_losses) else "not clearly better"
+            self.notes.append(f"On val this is {word} than the head alone: --retrain head is quicker.")
             is_better = True
         self.rungs.append(
             {
@@ -424,12 +402,14 @@ class _Ladder:
             }
             | (trained or {})
         )
-        standing = Standing(model, losses, right) if is_better or before is None else before
-        standing = replace(standing, model=self._recorded(standing, is_finished=False))
-        self.save(standing.model)
-        return standing
+        self.standing = Standing(model, losses, right) if is_better or before is None else before
+        self.standing = replace(self.standing, model=self._recorded(is_finished=False))
+        self.save(self.standing.model)
 
-    def _recorded(self, standing: Standing, *, is_finished: bool) -> Model:
+    def _recorded(self, *, is_finished: bool) -> Model:
+        """The best so far, with how it came about."""
+        standing = self.standing
+        assert standing is not None
         learnt = self.learnt | {
             "rungs": list(self.rungs),
             "unreadable": failures_json((*self.train.failures, *self.val.failures)),
@@ -439,12 +419,12 @@ class _Ladder:
             learnt["climbing"] = {"val_losses": standing.val_losses.tolist(), "val_right": standing.val_right.tolist()}
         return replace(standing.model, training=learnt)
 
-    def _resumed(self, begun: Model) -> Standing:
-        """Where an interrupted climb stood."""
-        state = dict(begun.training)
-        climbing = state.pop("climbing")
-        self.rungs, self.notes = list(state.pop("rungs")), [*state.pop("notes"), *self.notes]
-        self.learnt = state
+    def _resume(self, begun: Model) -> None:
+        """Stand where an interrupted climb stood."""
+        learnt = {name: value for name, value in begun.training.items() if name not in ("climbing", "key")}
+        self.rungs, self.notes = list(learnt.pop("rungs")), [*learnt.pop("notes"), *self.notes]
+        self.learnt = learnt
         self._chosen = begun.preparation
         self._features(self._chosen)
-        return Standing(begun, np.array(climbing["val_losses"]), np.array(climbing["val_right"], bool))
+        climbing = begun.training["climbing"]
+        self.standing = Standing(begun, np.array(climbing["val_losses"]), np.array(climbing["val_right"], bool))

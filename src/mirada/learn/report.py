@@ -23,9 +23,9 @@ from mirada.data import PARTS, Part, Sample
 from mirada.errors import ImageError
 from mirada.learn import charts
 from mirada.learn.charts import Markup, Rung, percent, range_bar, table, tag, thumbnail
-from mirada.learn.estimate import duration
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
+from mirada.learn.words import duration, last_stages
 from mirada.model import Model
 from mirada.version import __version__
 
@@ -234,9 +234,8 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
 def _trained(rung: Mapping[str, Any]) -> str:
     if not rung["stages"]:
         return "the head alone"
-    stages = "the last stage" if rung["stages"] == 1 else f"the last {rung['stages']} stages"
     short = f", tried for {len(rung['history'])} epochs" if rung.get("is_trial") else ""
-    return f"{stages} (from {rung['name']}) and the head{short}"
+    return f"{last_stages(rung['stages'])} (from {rung['name']}) and the head{short}"
 
 
 def _rung_cells(rungs: Sequence[dict[str, Any]], place: int, is_best: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -19,7 +20,7 @@ from mirada.backbone.body import Body
 from mirada.data import Part, Sample
 from mirada.engine import Engine, Program, open_engine
 from mirada.engine.extract import extract
-from mirada.engine.kept import Kept, Layout
+from mirada.engine.kept import Kept, Layout, delete_unused
 from mirada.engine.program import body_program, trunk_program
 from mirada.engine.unchanged import Unchanged
 from mirada.errors import ImageError, UsageError
@@ -31,19 +32,27 @@ from mirada.machine import cache_folder
 if TYPE_CHECKING:
     from mirada.learn.rung import Inputs
 
-__all__ = ["Rows", "Stores", "prune_features"]
+__all__ = ["Rows", "Stores", "prune_activations"]
 
 FIRST_RATE = 100.0
 """Images a second, before any was run."""
 
 
 class Stores:
-    """The kept outputs that a climb has open, each once."""
+    """The engine and the kept outputs that a climb has open, each once."""
 
     def __init__(self) -> None:
+        self._engine: Engine | None = None
         self._open: dict[str, Kept] = {}
         self._passing: set[str] = set()
         self._private: set[str] = set()
+
+    def engine(self, program: Program, job: Job) -> Engine:
+        """The engine of a program; one at a time is open."""
+        if self._engine is None or self._engine.program.key != program.key:
+            job.progress("preparing the network", 0, None)
+            self._engine = open_engine(program)
+        return self._engine
 
     def kept(self, engine: Engine, preparation: Preparation, seed: int) -> Kept:
         """Where the outputs of an engine for views framed by a preparation are kept.
@@ -99,7 +108,7 @@ class Rows:
     Attributes:
         stores: what is kept, shared with the other parts.
         failures: those that could not be read.
-        rate: images a second that went through the network.
+        rate: images a second that went through the whole network.
         notes: what should be said of the engine.
     """
 
@@ -154,7 +163,10 @@ class Rows:
             return np.zeros((0, body.features), np.float32)
         engine = self._engine(body_program(body, taps))
         kept = self.stores.kept(engine, preparation, self.job.seed)
+        before, begin = len(kept), time.perf_counter()
         places = self._extracted(engine, preparation, kept, (0,), stage)[:, 0]
+        if len(kept) - before >= 100:
+            self.rate = (len(kept) - before) / (time.perf_counter() - begin)
         self._is_read = places >= 0
         self._first = _First(preparation, kept, places, taps)
         found: NDArray[np.float32] = kept.read(places[self._is_read], len(taps)).astype(np.float32, copy=False)
@@ -196,7 +208,7 @@ class Rows:
         return Inputs(read, self.class_ids, views)
 
     def _engine(self, program: Program) -> Engine:
-        engine = _open(self.job, program)
+        engine = self.stores.engine(program, self.job)
         if engine.note:
             self.notes.append(engine.note)
         return engine
@@ -205,7 +217,6 @@ class Rows:
         self, engine: Engine, preparation: Preparation, kept: Kept, views: Sequence[int], stage: str
     ) -> NDArray[np.int64]:
         """Run what is missing; the rows (N, views) of all samples, -1 where one cannot be read."""
-        before, begin = len(kept), time.perf_counter()
         self._check_room(kept, len(views))
         found = extract(
             engine,
@@ -218,8 +229,6 @@ class Rows:
             stage=stage,
             progress=self.job.progress,
         )
-        if len(kept) - before >= 100:
-            self.rate = (len(kept) - before) / (time.perf_counter() - begin)
         self.failures = found.failures
         return found.places
 
@@ -234,26 +243,20 @@ class Rows:
             )
 
 
-_engines: dict[str, Engine] = {}
+def prune_activations(most: int = 2 * 2**30) -> None:
+    """Delete the features and activations that were used longest ago, until the others take no more than so many bytes.
 
-
-def _open(job: Job, program: Program) -> Engine:
-    """The engine of a program, opened once a process."""
-    if program.key not in _engines:
-        job.progress("preparing the network", 0, None)
-        _engines.clear()
-        _engines[program.key] = open_engine(program)
-    return _engines[program.key]
-
-
-def prune_features(most: int = 2 * 2**30) -> None:
-    """Delete the activations that were used longest ago, until the others take no more than so many bytes."""
-    folders = [folder for folder in cache_folder("activations").iterdir() if folder.is_dir()]
+    What another process has open stays.
+    """
+    used: list[tuple[float, int, Path]] = []
+    for folder in cache_folder("activations").iterdir():
+        with contextlib.suppress(OSError):  # another process deletes it
+            used.append((folder.stat().st_mtime, sum(file.stat().st_size for file in folder.iterdir()), folder))
     total = 0
-    for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
-        total += sum(file.stat().st_size for file in folder.iterdir())
+    for _, size, folder in sorted(used, reverse=True):
+        total += size
         if total > most:
-            shutil.rmtree(folder, ignore_errors=True)
+            delete_unused(folder)
 
 
 def _layout(engine: Engine) -> Layout:

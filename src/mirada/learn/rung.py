@@ -19,8 +19,7 @@ from torch.nn import functional
 
 from mirada.errors import TrainingError
 from mirada.learn.fit import Epoch
-from mirada.learn.head import cross_entropies
-from mirada.learn.scores import fit_temperature
+from mirada.learn.losses import calibrated_losses
 from mirada.learn.tail import Tail
 from mirada.progress import Progress, silent
 
@@ -28,7 +27,6 @@ __all__ = [
     "Climbed",
     "Inputs",
     "RungRecipe",
-    "calibrated_losses",
     "fit_tail",
     "rung_recipe",
     "scale_head",
@@ -122,11 +120,13 @@ class Climbed:
         epochs: one record each.
         val_logits: (M, K) of the best epoch, whose weights the tail has.
         was_stopped: by Ctrl-C.
+        was_cut_short: by the deadline.
     """
 
     epochs: tuple[Epoch, ...]
     val_logits: NDArray[np.float32]
-    was_stopped: bool
+    was_stopped: bool = False
+    was_cut_short: bool = False
 
 
 def scale_head(tail: Tail, train: Inputs, spread: float) -> None:
@@ -137,7 +137,7 @@ def scale_head(tail: Tail, train: Inputs, spread: float) -> None:
     """
     some = np.unique(np.linspace(0, len(train) - 1, 128).astype(np.int64))
     with torch.inference_mode():
-        scores = tail(train.read(some, np.zeros_like(some)))
+        scores = tail(train.read(some, np.zeros_like(some)).to(tail.device))
     found = float(scores.std(dim=1, correction=0).square().mean().sqrt())
     if found > 0:
         with torch.no_grad():
@@ -171,12 +171,14 @@ def fit_tail(
     Raises:
         TrainingError: the loss is no longer a number.
     """
-    optimizer = torch.optim.AdamW(_groups(tail, recipe), fused=True)
+    device = tail.device
+    optimizer = torch.optim.AdamW(_groups(tail, recipe), fused=device.type in ("cpu", "cuda"))
     rng = np.random.default_rng(seed)
     steps_an_epoch = -(-len(train) // recipe.batch_size)
     steps = steps_an_epoch * recipe.epochs
-    weights = None if class_weights is None else torch.from_numpy(class_weights)
-    begin, epochs, best, step, was_stopped = time.perf_counter(), list[Epoch](), _Best(), 0, False
+    weights = None if class_weights is None else torch.from_numpy(class_weights).to(device)
+    begin, epochs, best, step = time.perf_counter(), list[Epoch](), _Best(), 0
+    was_stopped = was_cut_short = False
     try:
         for number in range(1, recipe.epochs + 1):
             losses = []
@@ -184,9 +186,10 @@ def fit_tail(
             for i in range(0, len(order), recipe.batch_size):
                 chosen = order[i : i + recipe.batch_size]
                 _set_learning_rate(optimizer, max(step / steps, _share_of_time(begin, deadline)))
-                features = tail.features(train.read(chosen, rng.integers(0, train.views, len(chosen))))
+                inputs = train.read(chosen, rng.integers(0, train.views, len(chosen))).to(device)
+                features = tail.features(inputs)
                 logits = tail.head(_dropped(features, recipe.dropout, rng))
-                targets = torch.from_numpy(train.class_ids[chosen])
+                targets = torch.from_numpy(train.class_ids[chosen]).to(device)
                 loss = functional.cross_entropy(logits, targets, weights, label_smoothing=recipe.label_smoothing)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -198,23 +201,22 @@ def fit_tail(
                     break
             logits_of_val = val_logits(tail, val)
             if not (np.isfinite(losses).all() and np.isfinite(logits_of_val).all()):
-                raise TrainingError(
-                    f"{stage}: in epoch {number} the loss was no longer a number. Train less: --retrain head"
-                )
+                raise TrainingError(f"{stage}: in epoch {number} the loss was no longer a number")
             val_loss = float(calibrated_losses(logits_of_val, val.class_ids).mean()) if len(val) else None
             accuracy = float((logits_of_val.argmax(axis=1) == val.class_ids).mean()) if len(val) else None
             seconds = time.perf_counter() - begin
             epochs.append(Epoch(number, float(np.mean(losses)), val_loss, accuracy, round(seconds, 2)))
             best.keep(tail, epochs[-1], logits_of_val)
             has_waited = number - max(best.number, recipe.epochs // 2) >= recipe.patience
-            if has_waited or time.perf_counter() >= deadline:
+            was_cut_short = step < steps and time.perf_counter() >= deadline
+            if has_waited or was_cut_short:
                 break
     except KeyboardInterrupt:
         was_stopped = True
         if not epochs:
             raise
     best.restore(tail)
-    return Climbed(tuple(epochs), best.logits, was_stopped)
+    return Climbed(tuple(epochs), best.logits, was_stopped, was_cut_short)
 
 
 def _share_of_time(begin: float, deadline: float) -> float:
@@ -224,7 +226,7 @@ def _share_of_time(begin: float, deadline: float) -> float:
 
 def _dropped(features: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     """Features (N, F) of which each is zero with this probability, the others larger, so that sums stay as they are."""
-    kept = torch.from_numpy(rng.random(features.shape, np.float32) >= share)
+    kept = torch.from_numpy(rng.random(features.shape, np.float32) >= share).to(features.device)
     return features * kept / (1 - share)
 
 
@@ -234,18 +236,8 @@ def val_logits(tail: Tail, val: Inputs) -> NDArray[np.float32]:
     with torch.inference_mode():
         for i in range(0, len(val), 64):
             places = np.arange(i, min(i + 64, len(val)))
-            found.append(tail(val.read(places, np.zeros_like(places))).numpy())
+            found.append(tail(val.read(places, np.zeros_like(places)).to(tail.device)).cpu().numpy())
     return np.concatenate(found)
-
-
-def calibrated_losses(logits: NDArray[np.floating], class_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Cross entropy (M,) of each image after temperature scaling fitted on these images.
-
-    So models are compared by what they know, not by how loudly they say it.
-    """
-    if not len(class_ids):
-        return np.zeros(0)
-    return cross_entropies(logits / fit_temperature(logits, class_ids), class_ids)
 
 
 def step_seconds(tail: Tail, input_shape: tuple[int, ...], batch_size: int) -> float:
@@ -254,12 +246,14 @@ def step_seconds(tail: Tail, input_shape: tuple[int, ...], batch_size: int) -> f
     Args:
         input_shape: of the tail for one image, (D, H, W).
     """
-    x = torch.rand(batch_size, *input_shape).contiguous(memory_format=torch.channels_last)
-    targets = torch.zeros(batch_size, dtype=torch.int64)
+    x = torch.rand(batch_size, *input_shape, device=tail.device).contiguous(memory_format=torch.channels_last)
+    targets = torch.zeros(batch_size, dtype=torch.int64, device=tail.device)
     times = []
     for _ in range(3):
         begin = time.perf_counter()
-        functional.cross_entropy(tail(x), targets).backward()  # type: ignore[no-untyped-call]
+        loss = functional.cross_entropy(tail(x), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss.item()  # waits for a GPU
         times.append(time.perf_counter() - begin)
     tail.zero_grad()
     return min(times)

@@ -8,47 +8,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.learn.head import cross_entropies
-from mirada.learn.scores import fit_temperature, share_interval
+from mirada.learn.losses import calibrated_losses
+from mirada.learn.scores import share_interval
 from mirada.model import Model
 
 if TYPE_CHECKING:
     from mirada.learn.rung import Climbed, RungRecipe
 
-__all__ = ["Standing", "is_clear", "is_worth_a_stage", "judged", "trained_json", "val_json"]
+__all__ = ["Standing", "judged", "trained_json", "val_json"]
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """The best so far: a model, and its class scores on the validation images."""
+    """The best so far: a model, its loss on each validation image, and which of them it has right."""
 
     model: Model
     val_losses: NDArray[np.float64]
     val_right: NDArray[np.bool_]
 
 
-def is_clear(gains: NDArray[np.float64]) -> bool:
-    """Whether the mean gain in loss over the images is larger than its standard error.
-
-    The best of a rung's epochs was chosen by the same images, so a gain that is smaller may well be luck.
-    """
-    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
-
-
-def is_worth_a_stage(before: float, loss: float) -> bool:
-    """Whether a trial with one stage more has so much less loss than the one before that its time is well spent.
-
-    Measured on grocery_store, 0.05 are about one point of accuracy, and one stage more takes half as long again. Where
-    less than 0.2 is left, a quarter of it does.
-    """
-    return before - loss > min(0.05, before / 4)
-
-
 def judged(logits: NDArray[np.float32], class_ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Calibrated cross entropy (M,) and correctness (M,) of each image, for class scores (M, K)."""
     if not len(class_ids):
         return np.zeros(0), np.zeros(0, bool)
-    return cross_entropies(logits / fit_temperature(logits, class_ids), class_ids), logits.argmax(axis=1) == class_ids
+    return calibrated_losses(logits, class_ids), logits.argmax(axis=1) == class_ids
 
 
 def val_json(losses: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, Any] | None:

@@ -70,6 +70,11 @@ class Tail(nn.Module):
                 x = stage(x)
         return x.to(self.head.weight.dtype)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.head.weight.device
+
     def parameters_by_depth(self) -> list[list[nn.Parameter]]:
         """The parameters of each stage, and at last those of the head."""
         return [*(list(stage.parameters()) for stage in self.stages), list(self.head.parameters())]
@@ -83,7 +88,7 @@ class Tail(nn.Module):
                     found |= module.unfolded()
             for name, tensor in stage.state_dict().items():
                 if not name.startswith(_FOLDED):
-                    found[name] = tensor.detach().numpy()
+                    found[name] = tensor.detach().cpu().numpy()
         return {name: np.array(array) for name, array in found.items()}
 
 
@@ -235,8 +240,8 @@ class _Folded(nn.Module):
 
     def unfolded(self) -> dict[str, NDArray[np.generic]]:
         """The tensors of the convolution and its batch norm, by their names."""
-        weight = self.weight.detach().contiguous().numpy()
-        bias = self.bias.detach().numpy()
+        weight = self.weight.detach().cpu().contiguous().numpy()
+        bias = self.bias.detach().cpu().numpy()
         if self._norm is None:
             found: dict[str, NDArray[np.generic]] = {f"{self._name}.weight": weight}
             return found | ({f"{self._name}.bias": bias} if self._has_bias else {})
@@ -372,9 +377,8 @@ def _through(
     above, left = tall - 1 - pads[2], wide - 1 - pads[0]
     if stride == (1, 1) and pads[0] == pads[1] and pads[2] == pads[3] and above >= 0 and left >= 0:
         return functional.conv2d(gradient, turned, padding=(above, left), groups=channels)
-    spread = torch.zeros((n, channels, size[0] + tall - 1, size[1] + wide - 1), dtype=gradient.dtype).contiguous(
-        memory_format=torch.channels_last
-    )
+    shape = n, channels, size[0] + tall - 1, size[1] + wide - 1
+    spread = gradient.new_zeros(shape).contiguous(memory_format=torch.channels_last)
     # Padding beyond the filter's own reach puts the first rows outside: what lies there reaches no input.
     skip_y, skip_x = -(-max(-above, 0) // stride[0]), -(-max(-left, 0) // stride[1])
     above, left = above + skip_y * stride[0], left + skip_x * stride[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -20,9 +19,10 @@ from mirada.backbone import BUILTIN, Backbone, find
 from mirada.backbone.body import Body
 from mirada.data import Part, Sample, read, split
 from mirada.errors import DataError, ImageError, UsageError
+from mirada.learn.depths import Retrain
 from mirada.learn.evaluation import Evaluation, evaluation_of
 from mirada.learn.job import Job, failures_json
-from mirada.learn.ladder import Answers, Options, Retrain, climb
+from mirada.learn.ladder import Answers, Options, climb
 from mirada.learn.recipes import recipe_for
 from mirada.learn.scores import fit_temperature, sure_threshold
 from mirada.model import Model, load
@@ -92,12 +92,13 @@ def train(
     dataset = read(data)
     parts = split(dataset, seed=seed)
     job = Job(dataset, parts, seed, progress)
-    key = _key(job, source, settings | climbing | {"weights": weights and os.fspath(weights)})
+    given = None if weights is None else _sha256(Path(weights))
+    key = _key(job, source, settings | climbing | {"weights": given})
     begun = _begun(out, key)
 
     def keep(model: Model) -> None:
-        """Save what is not finished yet."""
-        if out is not None:
+        """Save what is not finished yet, unless something else has taken the place: then it is saved at the end."""
+        if out is not None and free_place(Path(out)) == Path(out):
             record = _record(job, model.training, begin, key)
             save(replace(model, manifest=parts.manifest, training=record), Path(out), over=is_unfinished(Path(out)))
 
@@ -140,9 +141,12 @@ def _saved(model: Model, out: Path, evaluations: dict[Part, Evaluation], job: Jo
     job.progress("writing the report", 0, None)
     samples = {sample.key: sample for part in evaluations for sample in job.samples(part)}
     page = None
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         page = report(model, evaluations, samples, name=path.name, command=command)
-    save(model, path, report=page, over=is_unfinished(path))
+    except KeyboardInterrupt:
+        pass
+    finally:  # whatever became of the report, the model is not lost
+        save(model, path, report=page, over=is_unfinished(path))
     job.progress("writing the report", 1, 1)
     return replace(model, path=path)
 
@@ -166,6 +170,15 @@ def _key(job: Job, source: Architecture | Backbone, options: dict[str, Any]) -> 
         __version__,
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    """Of a file's content; of one that cannot be read, which is refused where it is needed, of its name."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return os.fspath(file)
 
 
 def _begun(out: str | os.PathLike[str] | None, key: str) -> Model | None:

@@ -31,17 +31,20 @@ def cache_folder(name: str) -> Path:
     """The folder `name` of the cache, made where it is missing.
 
     Raises:
-        UsageError: it cannot be made; says what to set.
+        UsageError: it cannot be made or written to; says what to set.
     """
     folder = _root() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
-            f"the cache {folder} cannot be made ({error.strerror}): name another folder in the environment variable "
-            "MIRADA_CACHE"
-        ) from error
+        raise _refused(folder, f"cannot be made ({error.strerror})") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _refused(folder, "cannot be written to")
     return folder
+
+
+def _refused(folder: Path, reason: str) -> UsageError:
+    return UsageError(f"the cache {folder} {reason}: name another folder in the environment variable MIRADA_CACHE")
 
 
 def _root() -> Path:
@@ -91,14 +94,21 @@ def written_aside(place: Path) -> Iterator[Path]:
     """A new folder to fill that becomes `place` when the block ends, whole or not at all.
 
     Where another process made `place` meanwhile, that one stays.
+
+    Raises:
+        UsageError: the disk is full, or `place` cannot be written.
     """
-    aside = Path(tempfile.mkdtemp(prefix=f".{place.name[:40]}.", suffix=".part", dir=place.parent))
+    aside: Path | None = None
     try:
+        aside = Path(tempfile.mkdtemp(prefix=f".{place.name[:40]}.", suffix=".part", dir=place.parent))
         yield aside
         try:
             aside.rename(place)
         except OSError:
             if not place.is_dir():
                 raise
+    except OSError as error:
+        raise _refused(place, f"cannot be written ({error.strerror})") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)

@@ -37,7 +37,8 @@ def engines(network: str | os.PathLike[str] | None = None) -> list[Choice]:
             raise UsageError(f"{network} is a listing: give a pretrained network, or the directory of a trained model")
         program = body_program(Body(source))
     engine = open_engine(program, tries_all=True)
-    found = [choice for choice in kept_choices() if choice.key == program.key]
+    found = [choice for choice in kept_choices() if choice.holds_for(program)]
     if not found:
-        raise UsageError(f"{network}: {engine.note or 'nothing was tried, its work is so little that torch does it'}")
+        reason = "nothing was tried: torch runs it, on a GPU, or because its work is little"
+        raise UsageError(f"{network}: {engine.note or reason}")
     return found

@@ -10,30 +10,20 @@ Python's own list of imports. Writes results/cold.json.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 import mirada
 from predict import PEER, write_peer_model
-from result import write_result
+from result import timed, write_result
 
 MIRADA, PLAIN = "mirada predict", "plain timm"
-
-
-def timed(command: list[str], environment: dict[str, str]) -> tuple[float, dict[str, Any]]:
-    """Wall seconds of a process, and the JSON it prints."""
-    begin = time.perf_counter()
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
-    return time.perf_counter() - begin, json.loads(out)
 
 
 def imported(command: list[str], environment: dict[str, str]) -> list[str]:
@@ -62,11 +52,11 @@ def main() -> None:
         }
         first, answers = {}, {}
         for name, command in commands.items():
-            first[name], answers[name] = timed(command, environment)
+            first[name], answers[name] = timed(command, env=environment)
         runs: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(arguments.runs):
             for name, command in commands.items():
-                runs[name].append(timed(command, environment)[0])
+                runs[name].append(timed(command, env=environment)[0])
         modules = imported(commands[MIRADA], environment)
     medians = {name: statistics.median(values) for name, values in runs.items()}
     best = answers[MIRADA]["predictions"][0]

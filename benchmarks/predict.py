@@ -102,8 +102,7 @@ def prepared_pixels(model: mirada.Model, samples: list[Sample]) -> NDArray[np.ui
 
 def run_engine(model: mirada.Model, pixels: NDArray[np.uint8]) -> int:
     """Prepared pixels -> class scores."""
-    scores: Callable[[NDArray[np.uint8]], Any] = getattr(model, "scores_of", None) or model.logits
-    return len(scores(pixels))
+    return len(model.logits(pixels))
 
 
 def predicted(model: mirada.Model, folder: Path) -> dict[str, str | None]:

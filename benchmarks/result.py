@@ -6,11 +6,15 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("mirada", "torch", "openvino", "timm", "numpy", "scipy", "pillow", "simplejpeg")
+"""Whose versions decide speed."""
 
 
 def machine() -> dict[str, Any]:
@@ -20,7 +24,7 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "pillow", "simplejpeg")},
+        "versions": {name: _version(name) for name in PACKAGES},
     }
 
 
@@ -31,6 +35,20 @@ def write_result(name: str, content: dict[str, Any]) -> Path:
     text = json.dumps({"name": name, "date": date.today().isoformat(), "machine": machine(), **content}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def timed(command: list[str], **options: Any) -> tuple[float, dict[str, Any]]:
+    """Wall seconds of a process, and the JSON it prints; options of `subprocess.run`."""
+    begin = time.perf_counter()
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+    return time.perf_counter() - begin, json.loads(out)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

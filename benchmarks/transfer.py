@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mirada.data import PARTS, read, split
-from result import write_result
+from result import timed, write_result
 
 PEERS = Path(__file__).parent / "peers"
 Run = dict[str, Any]
@@ -41,13 +40,6 @@ def write_files(data: str, seed: int, path: Path) -> dict[str, int]:
         content[part] = [(str(sample.path.absolute()), sample.label.class_id) for sample in samples]
     path.write_text(json.dumps(content), encoding="utf-8")
     return {part: len(parts[part]) for part in PARTS}
-
-
-def timed(command: list[str], **options: Any) -> tuple[float, Run]:
-    """Wall seconds of a process, and the JSON it prints."""
-    begin = time.perf_counter()
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
-    return time.perf_counter() - begin, json.loads(out)
 
 
 def accuracy_of(test: dict[str, Any]) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def _csv_rows(prediction: Prediction) -> list[list[Any]]:
 
 
 def _stages(text: str) -> Any:
-    """What --retrain says: a word, or a number."""
+    """What --retrain says: a number, or a word, which `train` looks at."""
     return int(text) if text.isdecimal() else text
 
 

@@ -11,7 +11,9 @@ from mirada.machine.cpus import available_cpus
 __all__ = ["LITTLE_WORK", "keep_freed_memory", "prepare_process"]
 
 LITTLE_WORK: Final = 30_000_000
-"""Multiply-adds a batch below which a second thread costs more than it brings (measured with LeNet-5)."""
+"""Multiply-adds, of a batch to train on or an image to run, below which a second thread costs more than it brings
+(measured with LeNet-5).
+"""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt in glibc's malloc.h
 _KEPT_BYTES = 512 * 2**20
@@ -25,7 +27,7 @@ def prepare_process(multiply_adds: int | None = None) -> None:
     same machine gives the same bits. Both settings are the whole process's, also for code that is not mirada's.
 
     Args:
-        multiply_adds: of one batch; None for much.
+        multiply_adds: of what is run at once; None for much.
     """
     import torch
 

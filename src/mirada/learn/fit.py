@@ -35,7 +35,8 @@ class Epoch:
     Attributes:
         number: from 1.
         train_loss: the mean over its steps.
-        val_loss: mean cross entropy on the validation images; None where there are none.
+        val_loss: mean cross entropy on the validation images, in a rung of the ladder after temperature scaling; None
+            where there are none.
         val_accuracy: share of them that is right, or None.
         seconds: since training began.
     """

@@ -1,0 +1,99 @@
+"""What is lost when a training is killed, at any moment? The same command is run again until it ends.
+
+    python benchmarks/killed.py DATA [--runs 6] [--retrain auto]
+
+One run is left alone. Each of the others is killed with SIGKILL after a random time, as often as it takes for half of
+an undisturbed run to pass by, and then left to end. Each has a cache of its own, empty at first. The weights must be
+those of the undisturbed run, to the bit, and nothing else may lie beside the model. Writes results/killed_DATA.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from result import write_result
+
+
+def sha256(file: Path) -> str:
+    """Of the content of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def rungs(model: Path) -> list[tuple[str, bool]]:
+    """The rungs that a directory says were climbed: names, and whether they are trials."""
+    training = json.loads((model / "model.json").read_text(encoding="utf-8"))["training"]
+    return [(rung["name"], rung["is_trial"]) for rung in training["rungs"]]
+
+
+def run(command: list[str], model: Path, cache: Path, kill_after: list[float]) -> dict[str, Any]:
+    """The command, killed after each of these times and run again, then left to end."""
+    environment = os.environ | {"MIRADA_CACHE": str(cache)}
+    begin, kills = time.perf_counter(), []
+    for seconds in [*kill_after, None]:
+        process = subprocess.Popen([*command, "-o", str(model)], env=environment, stdout=subprocess.DEVNULL)
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills.append({"after": seconds, "rungs_then": rungs(model) if model.exists() else []})
+            continue
+        if status:
+            raise SystemExit(f"the training ended with status {status}")
+        break
+    names = sorted(path.name for path in model.parent.iterdir())
+    return {
+        "seconds": time.perf_counter() - begin,
+        "kills": kills,
+        "rungs": rungs(model),
+        "weights": sha256(model / "weights.safetensors"),
+        "has_report": (model / "report.html").exists(),
+        "beside": [name for name in names if name != model.name and not name.endswith(".part")],
+        "stale": [name for name in names if name.endswith(".part")],
+    }
+
+
+def main() -> None:
+    """One undisturbed run, then those that are killed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", metavar="DATA", help="images in class folders, with or without parts")
+    parser.add_argument("--runs", type=int, default=6, help="how many are killed")
+    parser.add_argument("--retrain", default="auto", help="as of mirada train")
+    parser.add_argument("--seed", type=int, default=0, help="of the random times")
+    arguments = parser.parse_args()
+    drawn = random.Random(arguments.seed)
+    command = [sys.executable, "-m", "mirada", "train", arguments.data, "--retrain", arguments.retrain]
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(arguments.runs + 1):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            whole = runs[0]["seconds"] if runs else 0.0
+            kill_after, left = [], whole / 2
+            while left > 0:
+                kill_after.append(drawn.uniform(0.05, 0.6) * whole)
+                left -= kill_after[-1]
+            runs.append(run(command, place / "model", place / "cache", kill_after))
+            found = runs[-1]
+            is_same = found["weights"] == runs[0]["weights"] and found["rungs"] == runs[0]["rungs"]
+            killed = ", ".join(f"{kill['after']:.0f} s" for kill in found["kills"]) or "not killed"
+            print(f"{number}  {killed}: {'same weights' if is_same else 'OTHER WEIGHTS'}", flush=True)
+    name = Path(arguments.data).resolve().name
+    same = sum(each["weights"] == runs[0]["weights"] for each in runs[1:])
+    content = {"data": name, "retrain": arguments.retrain, "killed_runs": len(runs) - 1, "same_weights": same}
+    print("written:", write_result(f"killed_{name}", content | {"runs": runs}))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,8 @@
 
 One run is left alone. Each of the others is killed with SIGKILL after a random time, as often as it takes for half of
 an undisturbed run to pass by, and then left to end. Each has a cache of its own, empty at first. The weights must be
-those of the undisturbed run, to the bit, and nothing else may lie beside the model. Writes results/killed_DATA.json.
+those of the undisturbed run, to the bit, and nothing else may lie beside the model. Writes
+results/killed_DATA_RETRAIN.json.
 """
 
 from __future__ import annotations
@@ -30,10 +31,17 @@ def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def training_of(model: Path) -> dict[str, Any]:
+    """What a directory says of its training; nothing where it is not there yet."""
+    if not model.exists():
+        return {"rungs": [], "climbing": True}
+    training: dict[str, Any] = json.loads((model / "model.json").read_text(encoding="utf-8"))["training"]
+    return training
+
+
 def rungs(model: Path) -> list[tuple[str, bool]]:
-    """The rungs that a directory says were climbed: names, and whether they are trials."""
-    training = json.loads((model / "model.json").read_text(encoding="utf-8"))["training"]
-    return [(rung["name"], rung["is_trial"]) for rung in training["rungs"]]
+    """The rungs that were climbed: names, and whether they are trials."""
+    return [(rung["name"], rung["is_trial"]) for rung in training_of(model)["rungs"]]
 
 
 def run(command: list[str], model: Path, cache: Path, kill_after: list[float]) -> dict[str, Any]:
@@ -47,7 +55,9 @@ def run(command: list[str], model: Path, cache: Path, kill_after: list[float]) -
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-            kills.append({"after": seconds, "rungs_then": rungs(model) if model.exists() else []})
+            kills.append({"after": seconds, "rungs_then": rungs(model)})
+            if "climbing" not in training_of(model):  # it was killed when all was done
+                break
             continue
         if status:
             raise SystemExit(f"the training ended with status {status}")
@@ -82,9 +92,9 @@ def main() -> None:
             whole = runs[0]["seconds"] if runs else 0.0
             kill_after, left = [], whole / 2
             while left > 0:
-                kill_after.append(drawn.uniform(0.05, 0.6) * whole)
+                kill_after.append(drawn.uniform(0.05, 0.9) * whole)
                 left -= kill_after[-1]
-            runs.append(run(command, place / "model", place / "cache", kill_after))
+            runs.append(run(command, place / "model", Path(folder) / f"cache-{number}", kill_after))
             found = runs[-1]
             is_same = found["weights"] == runs[0]["weights"] and found["rungs"] == runs[0]["rungs"]
             killed = ", ".join(f"{kill['after']:.0f} s" for kill in found["kills"]) or "not killed"
@@ -92,7 +102,7 @@ def main() -> None:
     name = Path(arguments.data).resolve().name
     same = sum(each["weights"] == runs[0]["weights"] for each in runs[1:])
     content = {"data": name, "retrain": arguments.retrain, "killed_runs": len(runs) - 1, "same_weights": same}
-    print("written:", write_result(f"killed_{name}", content | {"runs": runs}))
+    print("written:", write_result(f"killed_{name}_{arguments.retrain}", content | {"runs": runs}))
 
 
 if __name__ == "__main__":

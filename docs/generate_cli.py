@@ -20,8 +20,8 @@ This page is made from the commands by `python docs/generate_cli.py`. Every comm
 `mirada.train` does what `mirada train` does.
 
 Results go to standard output, notes and errors to standard error, and a progress bar appears on a terminal only. Exit
-status: 0 done, 1 done in part (an image could not be read; it is named), 2 refused with the reason, 130 stopped by
-Ctrl-C.
+status: 0 done, also a training that Ctrl-C ended with its best so far, which a note says; 1 done in part (`predict`: an
+image could not be read; it is named); 2 refused with the reason; 130 stopped by Ctrl-C with no result.
 """
 
 

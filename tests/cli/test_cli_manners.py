@@ -84,7 +84,7 @@ def test_a_training_draws_its_stages_beside_the_results(be_terminal, tmp_path, m
     stages += ["evaluating on val", "evaluating on test", "writing the report"]
     assert shown[-6:] == stages
     out = capsys.readouterr().out
-    assert out.splitlines()[-2] == "saved     digits-model"
+    assert out.splitlines()[-3] == "saved     digits-model"
     assert not ESCAPE.search(out)
 
 

@@ -11,9 +11,12 @@ from mirada.progress import Progress, silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, TaskID
 
 __all__ = ["progress_bar"]
+
+WIDE = 110
+"""Columns of a terminal from which there is room for everything."""
 
 
 @contextmanager
@@ -23,20 +26,41 @@ def progress_bar() -> Iterator[Progress]:
         yield silent
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Bars(*columns, console=Console(stderr=True), transient=False) as bars:
+    console = Console(stderr=True)
+    with Bars(*_columns(console.width), console=console, transient=False) as bars:
         yield _Bar(bars)
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What is shown: where the terminal is narrow, words are cut short, never the bar, the share or the time left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Words(TextColumn):
+        """A text that ends with an ellipsis where there is no room."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__(text, table_column=Column(no_wrap=False))
+
+        def render(self, task: Task) -> Text:
+            """The text, on one line."""
+            text = super().render(task)
+            text.no_wrap, text.overflow = True, "ellipsis"
+            return text
+
+    is_wide = width >= WIDE
+    counts = [MofNCompleteColumn(), TextColumn("{task.fields[rate]}")] if is_wide else []
+    return [
+        Words("{task.description}"),
+        BarColumn(bar_width=24 if is_wide else 10),
+        TaskProgressColumn(),
+        *counts,
+        TimeRemainingColumn(compact=not is_wide),
+        Words("{task.fields[note]}"),
+    ]
 
 
 class _Bar:

@@ -49,7 +49,10 @@ def trained_lines(model: Model) -> list[str]:
         reason = "the test part was not looked at" if images["test"] else "there is no test part"
         lines.append(f"test      {reason}: how good the model is on new images is not known")
     if model.path is not None:
-        lines += [f"saved     {model.path}", f"try it    mirada predict {model.path} IMAGE..."]
+        lines.append(f"saved     {model.path}")
+        if (model.path / "report.html").exists():
+            lines.append(f"read      {model.path / 'report.html'}, in a browser")
+        lines.append(f"try it    mirada predict {model.path} IMAGE...")
     return lines
 
 
@@ -61,6 +64,7 @@ def rung_lines(rungs: Sequence[dict[str, Any]]) -> list[str]:
     for rung in rungs:
         val, p_value = rung["val"], rung["p_value"]
         name = "head" if not rung["stages"] else f"from {rung['name']}{', tried' if rung.get('is_trial') else ''}"
+        name += ", stopped" if rung.get("was_stopped") else ""
         low, high = val["accuracy_interval"] if val else (0.0, 1.0)
         rows.append(
             (
@@ -100,6 +104,8 @@ def _confidence_lines(model: Model) -> list[str]:
             f"sure      {share:.0%} of the answers have a probability of {model.task.sure_from:.0%} or more; "
             f"{right:.1%} of these are right"
         )
+    elif model.task.sure_from is None:
+        lines.append("sure      of no answer: there are too few validation images, or too many mistakes among them")
     return lines
 
 

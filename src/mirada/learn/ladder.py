@@ -311,11 +311,9 @@ class _Ladder:
             progress=self.job.progress,
         )
         is_whole = not (climbed.was_stopped or climbed.was_cut_short or recipe.epochs < estimate.recipe.epochs)
-        if not is_whole and not is_trial:
+        if climbed.was_stopped or not (is_whole or is_trial):
             reason = "Ctrl-C ended training" if climbed.was_stopped else "There was time for"
-            self.notes.append(
-                f"{reason} {last_stages(stages)}: {len(climbed.epochs)} of {estimate.recipe.epochs} epochs."
-            )
+            self.notes.append(f"{reason} {stage}: {len(climbed.epochs)} of {estimate.recipe.epochs} epochs.")
         self._stands(
             self.body.stages[place].name,
             stages,

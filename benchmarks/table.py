@@ -34,6 +34,8 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         return transfer_rows(result)
     if result["name"].startswith("splits_"):
         return [splits_row(result)]
+    if result["name"].startswith("killed_"):
+        return [killed_row(result)]
     if result["name"] == "predict":
         medians = result["medians"]
         return [
@@ -90,12 +92,23 @@ def splits_row(result: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
+def killed_row(result: dict[str, Any]) -> tuple[str, str, str]:
+    """What became of trainings that were killed."""
+    kills = sum(len(run["kills"]) for run in result["runs"])
+    return (
+        f"`mirada train --retrain {result['retrain']}`, killed {kills} times in {result['killed_runs']} runs",
+        f"the weights of an undisturbed run: {result['same_weights']} of {result['killed_runs']}",
+        "",
+    )
+
+
 def text() -> str:
     """The Markdown table of all results."""
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
     if not results:
         return ""
-    machines = {f"{r['machine']['cores']} cores, {r['machine']['processor']}" for r in results}
+    timed = [result for result in results if not result["name"].startswith("killed_")]
+    machines = {f"{r['machine']['cores']} cores, {r['machine']['processor']}" for r in timed}
     lines = ["| what | mirada | peer, same run |", "|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for result in results for row in rows(result)]
     return "\n".join(

@@ -263,9 +263,17 @@ def test_the_data_sets_own_test_part_comes_first(folder: Path, tmp_path: Path) -
     assert _keys(model, data) == ("test", [f"test/{name}/t.png" for name in NAMES], ())
     assert _keys(model, data, "train")[1] == [f"train/{name}/{n}.png" for name in NAMES for n in range(2)]
     shutil.copy(folder / "grey" / "0.png", data / "test" / "grey" / "seen.png")
+    new = ["test/dark/t.png", "test/grey/t.png", "test/light/t.png"]
     _, keys, notes = _keys(model, data)
-    assert keys == ["test/dark/t.png", "test/grey/seen.png", "test/grey/t.png", "test/light/t.png"]
+    assert keys == new
+    assert notes == ("Left out of the test part, because it was used to make the model: 1 of 4.",)
+    _, keys, notes = _keys(model, data, "test")  # where it is asked for, the part is what it is
+    assert keys == sorted([*new, "test/grey/seen.png"])
     assert notes == ("1 of these images were, byte for byte, used to make the model: the score flatters it.",)
+    for key in new:
+        (data / key).unlink()
+    with pytest.raises(DataError, match=r"all images in the test part of .* were used to make the model"):
+        _keys(model, data)
 
 
 def test_a_train_folder_that_training_divided(folder: Path, tmp_path: Path) -> None:

@@ -344,6 +344,7 @@ def test_how_deep_a_network_may_be_retrained() -> None:
     [
         ({"until": 0.01}, "The climb ended: "),
         ({"minutes": 0.001}, "There was no time for more than the head."),
+        ({"minutes": 0.001}, "It took "),
     ],
 )
 def test_what_ends_the_climb_at_the_head(

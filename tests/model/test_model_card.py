@@ -92,6 +92,8 @@ def test_the_card_of_a_transfer(transfer_model: Model) -> None:
     assert "- images: crop to 224 x 224 pixels, RGB\n" in text
     assert f"- test: {test['accuracy']:.1%} of 6 images right, 95 % interval {low:.1%} to {high:.1%}" in text
     assert "trials" not in text
+    assert "sure precision" not in text
+    assert text.endswith(" No probability is known from which its answers can be relied on.\n")  # with so few images
 
 
 def test_the_card_of_a_climb_names_the_deepest_part_that_was_kept(transfer_model: Model) -> None:

@@ -207,8 +207,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare a model's answers with the labels of a data set.
 
-    Without `part`, the images that the model has never seen count: the test part where the data set has one or where
-    the model's manifest names one, else every image that was not in its training or validation.
+    Without `part`, the images that the model has never seen count: of the test part where the data set has one or where
+    the model's manifest names one, else of all.
 
     Args:
         model: from `train` or `load`, or the directory of one.
@@ -299,8 +299,16 @@ def _choose(model: Model, dataset: Dataset, part: Part | None) -> tuple[list[Sam
     chosen = [i for i, sample in enumerate(dataset.samples) if _part(sample, seen[i]) == wanted]
     if not chosen:
         raise DataError(f"{dataset.where} has no {wanted} part, and the model's split names none of its images")
-    learnt = sum(seen[i] in ("train", "val") for i in chosen) if wanted == "test" else 0
-    note = f"{learnt:,} of these images were, byte for byte, used to make the model: the score flatters it."
+    learnt = {i for i in chosen if seen[i] in ("train", "val")} if wanted == "test" else set[int]()
+    note = f"{len(learnt):,} of these images were, byte for byte, used to make the model: the score flatters it."
+    if part is None and learnt:
+        note = f"Left out of the test part, because it was used to make the model: {len(learnt):,} of {len(chosen):,}."
+        chosen = [i for i in chosen if i not in learnt]
+        if not chosen:
+            raise DataError(
+                f"all images in the test part of {dataset.where} were used to make the model: a score on them says "
+                "nothing; --part test counts them all the same"
+            )
     return [dataset.samples[i] for i in chosen], wanted, (note,) * bool(learnt)
 
 

@@ -25,6 +25,7 @@ from mirada.learn.job import Job, failures_json
 from mirada.learn.ladder import Answers, Options, climb
 from mirada.learn.recipes import recipe_for
 from mirada.learn.scores import fit_temperature, sure_threshold
+from mirada.learn.words import duration
 from mirada.model import Model, load
 from mirada.model.store import check_new, free_place, is_unfinished, save
 from mirada.progress import Progress, silent
@@ -116,7 +117,10 @@ def train(
         model, evaluations = _finished(model, job, val_answers)
     except KeyboardInterrupt:  # what was learnt is not lost with the score
         model = _noted(model, "Evaluation was stopped: there is no score on test.")
-    model = replace(model, training=model.training | {"seconds": round(time.perf_counter() - begin, 2)})
+    seconds = time.perf_counter() - begin
+    if minutes is not None and seconds > 60 * minutes + 1:
+        model = _noted(model, f"It took {duration(seconds)}, more than asked for: a head and its test are the least.")
+    model = replace(model, training=model.training | {"seconds": round(seconds, 2)})
     if out is None:
         return model
     options = {"from": os.fspath(network), "seed": seed, "weights": weights, **settings}

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["card", "score_words"]
 
-_NOT_SHOWN = ("climbing", "key")
-"""What a training that is not finished keeps for itself."""
+_NOT_SHOWN = ("climbing", "key", "sure_precision", "sure_share_of_val")
+"""What a training that is not finished keeps for itself, and what is told in other words."""
 
 
 def card(model: Model, name: str) -> str:
@@ -73,6 +73,8 @@ def _trust(model: Model) -> Iterator[str]:
     yield f"On {part} its probabilities are off by {model.scores[part]['calibration_error']:.1%} on average."
     if model.task.sure_from is not None:
         yield f"An answer with a probability below {model.task.sure_from:.1%} counts as not sure."
+    else:
+        yield "No probability is known from which its answers can be relied on."
 
 
 def _made(model: Model) -> list[str]:

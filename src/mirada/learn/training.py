@@ -118,7 +118,7 @@ def train(
     except KeyboardInterrupt:  # what was learnt is not lost with the score
         model = _noted(model, "Evaluation was stopped: there is no score on test.")
     seconds = time.perf_counter() - begin
-    if minutes is not None and seconds > 60 * minutes + 1:
+    if minutes is not None and seconds > 1.05 * 60 * minutes:
         model = _noted(model, f"It took {duration(seconds)}, more than asked for: a head and its test are the least.")
     model = replace(model, training=model.training | {"seconds": round(seconds, 2)})
     if out is None:

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +52,7 @@ def run(command: list[str], model: Path, cache: Path, kill_after: list[float]) -
         try:
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             process.wait()
             kills.append({"after": seconds, "rungs_then": rungs(model)})
             if "climbing" not in training_of(model):  # it was killed when all was done

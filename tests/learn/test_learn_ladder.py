@@ -249,9 +249,8 @@ def test_ctrl_c_in_a_later_epoch_keeps_the_best_epoch(textures: Path) -> None:
     head, rung = model.training["rungs"]
     assert len(rung["history"]) == 2
     assert rung["val"]["loss"] == min(epoch["val_loss"] for epoch in rung["history"])
-    assert (
-        rung["val"]["loss"] < head["val"]["loss"] or not rung["is_kept"]
-    )  # what was broken off is not kept at any price
+    # What was broken off is not kept at any price.
+    assert rung["val"]["loss"] < head["val"]["loss"] or not rung["is_kept"]
     assert any(note.startswith("Ctrl-C ended training the last stage: 2 of ") for note in model.training["notes"])
 
 

@@ -28,6 +28,7 @@ def notes(lines: Sequence[str]) -> None:
 def trained_lines(model: Model) -> list[str]:
     """What was trained on what, how good it is, and what to do next."""
     from mirada.backbone import Backbone
+    from mirada.model.store import REPORT
 
     training, images = model.training, model.training["images"]
     network = model.network
@@ -50,8 +51,8 @@ def trained_lines(model: Model) -> list[str]:
         lines.append(f"test      {reason}: how good the model is on new images is not known")
     if model.path is not None:
         lines.append(f"saved     {model.path}")
-        if (model.path / "report.html").exists():
-            lines.append(f"read      {model.path / 'report.html'}, in a browser")
+        if (report := model.path / REPORT).exists():
+            lines.append(f"read      {report}, in a browser")
         lines.append(f"try it    mirada predict {model.path} IMAGE...")
     return lines
 

@@ -135,8 +135,7 @@ def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATE
     is_little = program.multiply_adds is not None and program.multiply_adds < LITTLE_WORK
     folder = cache_folder("engines") / program.key[:32]
     choice = None if is_little else _read(folder / _CHOICE)
-    is_kept = choice is not None and choice.holds_for(program)
-    if choice is not None and is_kept and not (tries_all and _has_more_to_try(choice, candidates)):
+    if choice and choice.holds_for(program) and not (tries_all and _has_more_to_try(choice, candidates)):
         engine = _open(choice, program, folder, candidates)
         if engine is not None:
             return engine

@@ -62,15 +62,15 @@ class Kept:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._index = os.open(folder / _INDEX, _MODE, 0o600)
-        except OSError as error:
-            raise UsageError(f"activations cannot be kept in {folder} ({error.strerror})") from error
-        try:
-            _lock(self._index)
-            self._rows = os.open(folder / "rows.bin", _MODE, 0o600)
-        except OSError as error:
-            os.close(self._index)
-            if isinstance(error, BlockingIOError):
+            try:
+                _lock(self._index)
+                self._rows = os.open(folder / "rows.bin", _MODE, 0o600)
+            except OSError:
+                os.close(self._index)
                 raise
+        except BlockingIOError:
+            raise
+        except OSError as error:
             raise UsageError(f"activations cannot be kept in {folder} ({error.strerror})") from error
         self.folder = folder
         os.utime(folder)  # used now, for whoever looks for room

@@ -207,8 +207,9 @@ class _Ladder:
         model = Model(self.body.backbone, state, preparation, self.job.task)
         self.learnt |= {"inverse_strength": head.chosen, "strengths_tried": [asdict(each) for each in head.tried]}
         if self._class_weights is not None:
+            counts = np.bincount(self.train.class_ids, minlength=self.classes)
             self.notes.append(
-                "The largest class has more than three times as many training images as the smallest: images were "
+                f"The largest class has {counts.max():,} training images, the smallest {counts.min():,}: images were "
                 "weighted so that all classes count alike."
             )
         self._mild_head, self._chosen = head.mild or head, preparation

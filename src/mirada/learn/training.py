@@ -27,7 +27,7 @@ from mirada.learn.recipes import recipe_for
 from mirada.learn.scores import fit_temperature, sure_threshold
 from mirada.learn.words import duration
 from mirada.model import Model, load
-from mirada.model.store import check_new, free_place, is_unfinished, save
+from mirada.model.store import check_new, free_place, is_unfinished, save, sha256
 from mirada.progress import Progress, silent
 from mirada.version import __version__
 
@@ -93,7 +93,7 @@ def train(
     dataset = read(data)
     parts = split(dataset, seed=seed)
     job = Job(dataset, parts, seed, progress)
-    given = None if weights is None else _sha256(Path(weights))
+    given = None if weights is None else _content_of(Path(weights))
     key = _key(job, source, settings | climbing | {"weights": given})
     begun = _begun(out, key)
 
@@ -176,11 +176,10 @@ def _key(job: Job, source: Architecture | Backbone, options: dict[str, Any]) -> 
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(file: Path) -> str:
-    """Of a file's content; of one that cannot be read, which is refused where it is needed, of its name."""
+def _content_of(file: Path) -> str:
+    """Its SHA-256; of one that cannot be read, which is refused where it is needed, the name."""
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256(file)
     except OSError:
         return os.fspath(file)
 

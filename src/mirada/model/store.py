@@ -39,12 +39,13 @@ from mirada.model.model import Model
 from mirada.tasks import Classify
 from mirada.version import __version__
 
-__all__ = ["check_new", "free_place", "is_unfinished", "load", "save"]
+__all__ = ["REPORT", "check_new", "free_place", "is_unfinished", "load", "save", "sha256"]
 
 FORMAT_VERSION = 2
 _LONGEST_NAME = 255
 """Bytes that common file systems allow for one name."""
-_JSON, _WEIGHTS, _SPLIT, _CARD, _REPORT = "model.json", "weights.safetensors", "split.json", "README.md", "report.html"
+REPORT = "report.html"
+_JSON, _WEIGHTS, _SPLIT, _CARD = "model.json", "weights.safetensors", "split.json", "README.md"
 
 
 def check_new(path: Path) -> None:
@@ -108,12 +109,12 @@ def save(model: Model, path: Path, *, report: str | None = None, over: bool = Fa
         if model.manifest is not None:
             write_manifest(model.manifest, aside / _SPLIT)
             hashed.append(_SPLIT)
-        content = _to_json(model) | {"files": {name: _sha256(aside / name) for name in hashed}}
+        content = _to_json(model) | {"files": {name: sha256(aside / name) for name in hashed}}
         content["digest"] = _digest(content)
         _write(aside / _JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         _write(aside / _CARD, card(model, path.name))
         if report is not None:
-            _write(aside / _REPORT, report)
+            _write(aside / REPORT, report)
         _make_as_others(aside)
         if over:
             _set_aside(path)
@@ -136,7 +137,7 @@ def _set_aside(path: Path) -> None:
 def _clear_earlier(path: Path) -> None:
     """Delete a model that was moved out of the way; what a person has put into its directory comes along."""
     earlier = _earlier(path)
-    own = {_JSON, _WEIGHTS, _SPLIT, _CARD, _REPORT}
+    own = {_JSON, _WEIGHTS, _SPLIT, _CARD, REPORT}
     for file in earlier.iterdir() if earlier.is_dir() else ():
         if file.name not in own and not (path / file.name).exists():
             file.rename(path / file.name)
@@ -176,7 +177,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         file = path / name
         if not file.is_file():
             raise ModelError(f"the model {path} is not whole: {name} is missing. Copy the whole directory")
-        if _sha256(file) != expected:
+        if sha256(file) != expected:
             raise ModelError(
                 f"the model {path} was altered: {name} has not the SHA-256 that model.json gives ({expected[:12]}...)"
             )
@@ -336,6 +337,7 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """Of the content of a file: 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -224,6 +224,15 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(mirada, here, digits_
     assert (rows[2]["path"], rows[2]["label"], rows[2]["error"]) == ("gone.png", "", "does not exist")
 
 
+def test_a_name_with_a_line_break_stays_on_one_line(mirada, tmp_path, digits_model, digit_folders):
+    odd = tmp_path / "a\nb.png"
+    shutil.copy(digit_folders / "0" / "00.png", odd)
+    said = mirada("predict", digits_model.path, odd)
+    assert said.out.startswith(f"{tmp_path}/a\\nb.png  ")
+    assert said.out.count("\n") == 1
+    assert json.loads(mirada("predict", digits_model.path, odd, "--json").out)["path"] == str(odd)
+
+
 def test_what_is_no_image_in_a_folder_is_skipped_and_said(mirada, here, digits_model, digit_folders):
     shutil.copytree(digit_folders / "0", here / "zeros")
     (here / "zeros" / "note.txt").write_text("no image\n")

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,66 +19,15 @@ from typing import Any, cast
 import numpy as np
 import openvino
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from small_network import PREPARATION, assert_gives_the_right_numbers, pixels_of, program_of, right_of
 
-from mirada.engine import Choice, Engine, Program, kept_choices, open_engine, probe
+from mirada.engine import Choice, Engine, kept_choices, open_engine, probe
 from mirada.engine import choice as choosing
 from mirada.engine.choice import CANDIDATES, REFERENCE, Candidate
 from mirada.engine.openvino_engine import OpenVinoEngine, Precision
 from mirada.engine.process import LITTLE_WORK
-from mirada.engine.torch_engine import TorchEngine
 from mirada.image import Preparation
 from mirada.machine import available_cpus
-
-PREPARATION = Preparation((40, 32), "crop", 1.2, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
-CPU = torch.device("cpu")
-
-
-class _Network(nn.Module):
-    """Gives an activation map (N, 6, 16, 20) and features (N, 7)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.Conv2d(6, 9, 3, groups=3)
-        self.last = nn.Linear(9, 7)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.first(x).relu()
-        return maps, self.last(self.second(maps).relu().mean((2, 3)))
-
-
-def _built() -> nn.Module:
-    torch.manual_seed(0)
-    return _Network().eval()
-
-
-def _program(name: str, multiply_adds: int | None = None) -> Program:
-    return Program(name, {"of": name}, PREPARATION, _built, multiply_adds)
-
-
-def _pixels(count: int, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (count, 32, 40, 3), dtype=np.uint8)
-
-
-def _right(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.floating], ...]:
-    """The network on pixels that NumPy normalised, one image at a time."""
-    network = _built()
-    with torch.inference_mode():
-        each = [network(torch.from_numpy(PREPARATION.normalise(image[None]))) for image in pixels]
-    maps = np.concatenate([maps.permute(0, 2, 3, 1).numpy() for maps, _ in each])
-    return maps, np.concatenate([features.numpy() for _, features in each])
-
-
-def _assert_gives_the_right_numbers(engine: Engine) -> None:
-    pixels = _pixels(5, seed=9)
-    for found, wanted in zip(engine(pixels), _right(pixels), strict=True):
-        assert found.shape == wanted.shape
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-3 * float(np.abs(wanted).max()))
-
 
 PLANTED = """
 import json, os, shutil, signal, sys
@@ -177,7 +126,7 @@ class _Plant:
 def plant(tmp_path_factory: pytest.TempPathFactory) -> _Plant:
     folder = tmp_path_factory.mktemp("planted")
     (folder / "planted.py").write_text(PLANTED)
-    maps, features = _right(choosing.test_images(PREPARATION))
+    maps, features = right_of(choosing.test_images(PREPARATION))
     np.savez(folder / "right.npz", maps.astype(np.float16), features)
     return _Plant(folder / "planted.py")
 
@@ -210,11 +159,11 @@ def test_the_right_one_is_chosen_among_wrong_ones_that_are_faster(plant: _Plant,
     wrong = ["scaled", "swapped", "segmentation fault", "nan"]
     candidates = [plant(way, f"wrong-{i}") for i, way in enumerate(wrong)]
     candidates[0] = plant("scaled", "wrong-0", like="openvino bf16")
-    engine = open_engine(_program("many"), candidates=[*candidates, plant("right")])
+    engine = open_engine(program_of("many"), candidates=[*candidates, plant("right")])
     assert isinstance(engine, OpenVinoEngine)
     assert engine.name == "openvino f32"
     assert engine.note is None
-    _assert_gives_the_right_numbers(engine)
+    assert_gives_the_right_numbers(engine)
 
     choice = _choice()
     assert choice.chosen == "right"
@@ -262,7 +211,7 @@ UNREADABLE = "it gave no answer that can be read"
     ],
 )
 def test_a_wrong_one_is_refused_and_torch_runs_the_network(plant: _Plant, way: str, reason: str) -> None:
-    engine = open_engine(_program(way), candidates=[plant(way)])
+    engine = open_engine(program_of(way), candidates=[plant(way)])
     assert engine.name == REFERENCE
     [refused] = _choice().refused
     assert refused.name == way
@@ -271,7 +220,7 @@ def test_a_wrong_one_is_refused_and_torch_runs_the_network(plant: _Plant, way: s
     assert engine.note is not None
     assert f"{way}: {refused.refusal}" in engine.note
     assert "torch runs the network" in engine.note
-    _assert_gives_the_right_numbers(engine)
+    assert_gives_the_right_numbers(engine)
 
 
 def test_an_engine_that_hangs_is_given_up(plant: _Plant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +231,7 @@ def test_an_engine_that_hangs_is_given_up(plant: _Plant, monkeypatch: pytest.Mon
         raise subprocess.TimeoutExpired(command, timeout)
 
     monkeypatch.setattr(choosing.subprocess, "run", run)
-    engine = open_engine(_program("hangs"), candidates=[plant("right")])
+    engine = open_engine(program_of("hangs"), candidates=[plant("right")])
     assert engine.name == REFERENCE
     assert asked == [300]
     assert _choice().trials[1].refusal == "it did not finish within 300 s"
@@ -296,20 +245,20 @@ def test_a_network_that_cannot_be_converted(
         raise error
 
     monkeypatch.setattr(choosing.openvino_engine, "convert", convert)
-    engine = open_engine(_program("strange"), candidates=[plant("right")])
+    engine = open_engine(program_of("strange"), candidates=[plant("right")])
     assert engine.name == REFERENCE
     assert engine.note is not None
     assert "OpenVINO cannot convert the network" in engine.note
     assert "long trace" not in engine.note
     assert commands == []
-    _assert_gives_the_right_numbers(engine)
+    assert_gives_the_right_numbers(engine)
 
 
 def test_torch_is_chosen_where_it_is_fastest(plant: _Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then nothing went wrong, and there is nothing to say."""
     ticks = itertools.count()
     monkeypatch.setattr(choosing.time, "perf_counter", lambda: 1e-9 * next(ticks))
-    engine = open_engine(_program("fast"), candidates=[plant("known")])
+    engine = open_engine(program_of("fast"), candidates=[plant("known")])
     assert engine.name == REFERENCE
     assert engine.note is None
     assert _choice().refused == ()
@@ -320,7 +269,7 @@ def test_mirada_s_own_candidates_give_float32_s_numbers(tmp_path: Path, monkeypa
     for name in ("json", "random", "numpy", "mirada"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('this is the person's own')")
     monkeypatch.chdir(tmp_path)
-    engine = open_engine(_program("own"))
+    engine = open_engine(program_of("own"))
     _, bf16, f32 = _choice().trials
     assert (bf16.name, f32.name) == tuple(candidate.name for candidate in CANDIDATES)
     assert f32.refusal is None
@@ -330,8 +279,8 @@ def test_mirada_s_own_candidates_give_float32_s_numbers(tmp_path: Path, monkeypa
         assert bf16.refusal or 0.0 < (bf16.max_deviation or 0.0) < 0.1
     else:
         assert bf16.refusal == "this processor has no bf16: OpenVINO computes in f32"
-    pixels = _pixels(5, seed=9)
-    for found, wanted in zip(engine(pixels), _right(pixels), strict=True):
+    pixels = pixels_of(5, seed=9)
+    for found, wanted in zip(engine(pixels), right_of(pixels), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=0.05 * float(np.abs(wanted).max()))
 
 
@@ -347,7 +296,7 @@ def test_a_precision_that_the_processor_does_not_have_is_not_tried(
             pass
 
     monkeypatch.setattr(probe, "OpenVinoEngine", Silent)
-    np.save(tmp_path / "images.npy", _pixels(2))
+    np.save(tmp_path / "images.npy", pixels_of(2))
     probe.main(tmp_path, "bf16")
     assert json.loads(capsys.readouterr().out) == {"refusal": "this processor has no bf16: OpenVINO computes in f32"}
 
@@ -357,12 +306,12 @@ def _forbidden(*_: Any, **__: Any) -> None:
 
 
 def test_the_choice_is_kept(plant: _Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = open_engine(_program("kept"), candidates=[plant("known")])
+    first = open_engine(program_of("kept"), candidates=[plant("known")])
     choice = _choice()
     monkeypatch.setattr(choosing.subprocess, "run", _forbidden)
-    again = open_engine(replace(_program("kept"), build=cast(Any, _forbidden)), candidates=[plant("known")])
+    again = open_engine(replace(program_of("kept"), build=cast(Any, _forbidden)), candidates=[plant("known")])
     assert again.name == first.name == "openvino f32"
-    for found, wanted in zip(again(_pixels(3)), first(_pixels(3)), strict=True):
+    for found, wanted in zip(again(pixels_of(3)), first(pixels_of(3)), strict=True):
         assert found.tobytes() == wanted.tobytes()
     assert _choice() == choice
     assert choice.where["processors"] == available_cpus()
@@ -370,13 +319,13 @@ def test_the_choice_is_kept(plant: _Plant, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_that_all_were_refused_is_kept_with_its_reason(plant: _Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = open_engine(_program("refused"), candidates=[plant("division")])
+    first = open_engine(program_of("refused"), candidates=[plant("division")])
     monkeypatch.setattr(choosing.subprocess, "run", _forbidden)
-    again = open_engine(_program("refused"), candidates=[plant("division")])
+    again = open_engine(program_of("refused"), candidates=[plant("division")])
     assert again.name == REFERENCE
     assert again.note == first.note
     assert again.note is not None
-    _assert_gives_the_right_numbers(again)
+    assert_gives_the_right_numbers(again)
 
 
 def _other_machine(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,7 +384,7 @@ def warm(plant: _Plant, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("warm")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIRADA_CACHE", str(folder))
-        assert open_engine(_program("anew"), candidates=[plant("known")]).name == "openvino f32"
+        assert open_engine(program_of("anew"), candidates=[plant("known")]).name == "openvino f32"
     return folder
 
 
@@ -450,30 +399,30 @@ def test_it_is_made_anew(
 ) -> None:
     shutil.copytree(warm, cache_of_its_own)
     [folder] = (cache_of_its_own / "engines").iterdir()
-    open_engine(_program("anew"), candidates=[plant("known")])
+    open_engine(program_of("anew"), candidates=[plant("known")])
     assert commands == []
     whole = {path.name for path in folder.iterdir()}
     REASONS[reason](folder, monkeypatch)
-    engine = open_engine(_program("anew"), candidates=[plant("known")])
+    engine = open_engine(program_of("anew"), candidates=[plant("known")])
     assert len(commands) == 1
     assert engine.name == "openvino f32"
-    _assert_gives_the_right_numbers(engine)
+    assert_gives_the_right_numbers(engine)
     assert {path.name for path in folder.iterdir()} == whole
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-    open_engine(_program("anew"), candidates=[plant("known")])
+    open_engine(program_of("anew"), candidates=[plant("known")])
     assert len(commands) == 1
     assert _choice().chosen == "known"
 
 
 def test_other_weights_are_another_program(plant: _Plant, commands: list[list[str]]) -> None:
     for name in ("one", "another"):
-        open_engine(_program(name), candidates=[plant("known")])
+        open_engine(program_of(name), candidates=[plant("known")])
     darker = replace(PREPARATION, mean=(0.6, 0.4, 0.3))
-    open_engine(replace(_program("one"), preparation=darker), candidates=[plant("known")])
+    open_engine(replace(program_of("one"), preparation=darker), candidates=[plant("known")])
     assert len(commands) == 3
     assert [choice.name for choice in kept_choices()] == ["another", "one", "one"]
     zoomed = replace(PREPARATION, zoom=2.0)  # the frame does not change what a pixel is
-    open_engine(replace(_program("one"), preparation=zoomed), candidates=[plant("known")])
+    open_engine(replace(program_of("one"), preparation=zoomed), candidates=[plant("known")])
     assert len(commands) == 3
 
 
@@ -490,14 +439,14 @@ def test_for_another_network_of_a_family_only_the_chosen_way_is_tried(
     candidates = [plant("division"), plant("known"), plant("nan", "bf16")]
 
     def opened(name: str, family: str) -> Engine:
-        return open_engine(replace(_program(name), family=family), candidates=candidates)
+        return open_engine(replace(program_of(name), family=family), candidates=candidates)
 
     opened("first", "f")
     assert _ways(commands) == ["division", "known", "nan"]
     engine = opened("second", "f")
     assert _ways(commands) == ["known"]
     assert (engine.name, engine.note) == ("openvino f32", None)
-    _assert_gives_the_right_numbers(engine)
+    assert_gives_the_right_numbers(engine)
     opened("of another family", "g")
     assert _ways(commands) == ["division", "known", "nan"]
     for name in ("alone", "alone too"):
@@ -515,7 +464,7 @@ def test_what_may_have_been_a_passing_trouble_is_tried_again_when_asked(
     plant: _Plant, commands: list[list[str]], way: str, is_accident: bool
 ) -> None:
     for tries_all in (False, False, True):
-        engine = open_engine(_program("again"), candidates=[plant(way)], tries_all=tries_all)
+        engine = open_engine(program_of("again"), candidates=[plant(way)], tries_all=tries_all)
         assert engine.name == REFERENCE
     assert _ways(commands) == [way] * (2 if is_accident else 1)
     assert ("To try them again: mirada engines" in (engine.note or "")) == is_accident
@@ -523,26 +472,26 @@ def test_what_may_have_been_a_passing_trouble_is_tried_again_when_asked(
 
 def test_all_ways_are_tried_where_that_is_asked(plant: _Plant, commands: list[list[str]]) -> None:
     candidates = [plant("division"), plant("known"), plant("nan", "bf16")]
-    first, later = (replace(_program(name), family="f") for name in ("first", "later"))
+    first, later = (replace(program_of(name), family="f") for name in ("first", "later"))
     open_engine(first, candidates=candidates)
     open_engine(later, candidates=candidates)
     assert _ways(commands) == ["division", "known", "nan", "known"]
     for _ in range(2):
         engine = open_engine(later, candidates=candidates, tries_all=True)
-        _assert_gives_the_right_numbers(engine)
+        assert_gives_the_right_numbers(engine)
     assert _ways(commands) == ["division", "known", "nan"]
     assert [len(choice.trials) for choice in kept_choices()] == [4, 4]
 
 
 def test_where_the_way_of_the_family_fails_the_others_are_tried(plant: _Plant, commands: list[list[str]]) -> None:
-    first, later = replace(_program("first"), family="f"), replace(_program("later"), family="f")
+    first, later = replace(program_of("first"), family="f"), replace(program_of("later"), family="f")
     failing = replace(plant("known"), command=plant("status").command)
     open_engine(first, candidates=[plant("known")])
     commands.clear()
     engine = open_engine(later, candidates=[failing, plant("right")])
     assert _ways(commands) == ["status", "status", "right"]
     assert engine.name == "openvino f32"
-    _assert_gives_the_right_numbers(engine)
+    assert_gives_the_right_numbers(engine)
     assert {choice.name: choice.chosen for choice in kept_choices()} == {"first": "known", "later": "right"}
 
 
@@ -551,8 +500,8 @@ def test_networks_that_were_converted_longest_ago_are_deleted(
 ) -> None:
     monkeypatch.setattr(choosing, "MOST_KEPT", 3)
     for age, name in enumerate("abcde"):
-        open_engine(_program(name), candidates=[plant("known")])
-        newest = cache_of_its_own / "engines" / _program(name).key[:32] / "choice.json"
+        open_engine(program_of(name), candidates=[plant("known")])
+        newest = cache_of_its_own / "engines" / program_of(name).key[:32] / "choice.json"
         os.utime(newest, (1e9 + age, 1e9 + age))
         assert [choice.name for choice in kept_choices()] == list("abcde"[max(0, age - 2) : age + 1])
     assert len(list((cache_of_its_own / "engines").iterdir())) == 3
@@ -562,25 +511,25 @@ def test_without_openvino_torch_runs_the_network(
     plant: _Plant, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choosing.openvino_engine, "is_installed", lambda: False)
-    engine = open_engine(_program("without"), candidates=[plant("known")])
+    engine = open_engine(program_of("without"), candidates=[plant("known")])
     assert engine.name == REFERENCE
     assert engine.note == "OpenVINO is not installed: torch runs the network, slower (pip install openvino)"
     assert commands == []
     assert kept_choices() == []
-    _assert_gives_the_right_numbers(engine)
+    assert_gives_the_right_numbers(engine)
 
 
 def test_little_work_is_left_to_torch(plant: _Plant, commands: list[list[str]], cache_of_its_own: Path) -> None:
-    engine = open_engine(_program("little", LITTLE_WORK - 1), candidates=[plant("known")])
+    engine = open_engine(program_of("little", LITTLE_WORK - 1), candidates=[plant("known")])
     assert (engine.name, engine.note) == (REFERENCE, None)
     assert commands == []
     assert list((cache_of_its_own / "engines").iterdir()) == []
-    _assert_gives_the_right_numbers(engine)
-    assert open_engine(_program("much", LITTLE_WORK), candidates=[plant("known")]).name == "openvino f32"
+    assert_gives_the_right_numbers(engine)
+    assert open_engine(program_of("much", LITTLE_WORK), candidates=[plant("known")]).name == "openvino f32"
 
 
 def test_running_needs_no_torch(plant: _Plant) -> None:
-    right = open_engine(_program("warm"), candidates=[plant("known")])(_pixels(3))
+    right = open_engine(program_of("warm"), candidates=[plant("known")])(pixels_of(3))
     run = (
         "import json, sys, numpy as np\n"
         "from mirada.engine import Program, open_engine\n"
@@ -605,94 +554,3 @@ def test_the_images_of_the_test_are_real_and_differ() -> None:
     assert np.array_equal(images, choosing.test_images(PREPARATION))
     grey = Preparation((9, 9), "stretch", channels=1, mean=(0.5,), std=(0.5,))
     assert choosing.test_images(grey).shape == (16, 9, 9, 1)
-
-
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
-    folder, program = tmp_path_factory.mktemp("network"), _program("streams")
-    reference = TorchEngine(program, device=CPU)
-    choosing.openvino_engine.convert(reference.on_cpu(), program.input_shape, folder)
-    return {"openvino": OpenVinoEngine(program, folder, "f32"), "torch": reference}
-
-
-@pytest.mark.parametrize("kind", ["openvino", "torch"])
-def test_streams_that_are_open_at_once_do_not_mix(engines: dict[str, Engine], kind: str) -> None:
-    streams, pixels = [], [_pixels(12, seed=seed) for seed in (2, 3, 4)]
-    for own in pixels:
-        streams.append(engines[kind].stream((i, image) for i, image in enumerate(own)))
-        next(streams[-1])  # the others are on their way
-    streams.pop(0).close()
-    found = [list(stream) for stream in streams]
-    for rows, own in zip(found, pixels[1:], strict=True):
-        assert [tag for tag, _ in rows] == list(range(1, 12))
-        features = np.stack([outputs[1] for _, outputs in rows if outputs is not None])
-        np.testing.assert_allclose(features, _right(own)[1][1:], rtol=0, atol=3e-3)
-
-
-@pytest.mark.parametrize("kind", ["openvino", "torch"])
-@settings(max_examples=15)
-@given(missing=st.lists(st.booleans(), max_size=30))
-def test_a_stream_keeps_its_order_and_passes_none_through(
-    engines: dict[str, Engine], kind: str, missing: list[bool]
-) -> None:
-    pixels = _pixels(len(missing), seed=1)
-    items = [(f"image {i}", None if is_missing else pixels[i]) for i, is_missing in enumerate(missing)]
-    found = list(engines[kind].stream(iter(items)))
-    assert [tag for tag, _ in found] == [tag for tag, _ in items]
-    assert [outputs is None for _, outputs in found] == missing
-    right = _right(pixels[~np.array(missing, bool)]) if not all(missing) else ((), ())
-    rows = [outputs for _, outputs in found if outputs is not None]
-    for output in (0, 1):
-        for row, wanted in zip(rows, right[output], strict=True):
-            assert row[output].dtype == (np.float16, np.float32)[output]
-            np.testing.assert_allclose(row[output], wanted, rtol=0, atol=3e-3)
-
-
-@pytest.mark.parametrize(("kind", "most"), [("openvino", available_cpus() + 2), ("torch", 8)])
-def test_an_endless_stream_is_taken_a_few_ahead(engines: dict[str, Engine], kind: str, most: int) -> None:
-    pixels, taken = _pixels(4), 0
-
-    def endless() -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
-        nonlocal taken
-        for i in itertools.count():
-            taken += 1
-            yield i, pixels[i % 4]
-
-    stream = engines[kind].stream(endless())
-    for i in range(50):
-        tag, outputs = next(stream)
-        assert tag == i
-        assert outputs is not None
-        assert taken - i <= most
-    stream.close()  # type: ignore[attr-defined]
-    after = taken
-    _assert_gives_the_right_numbers(engines[kind])  # what was on its way disturbs nobody
-    assert taken == after
-
-
-def test_a_stream_that_breaks_off_leaves_the_engine_usable(engines: dict[str, Engine]) -> None:
-    def broken() -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
-        yield 0, _pixels(1)[0]
-        raise OSError("a file went away")
-
-    with pytest.raises(OSError, match="a file went away"):
-        list(engines["openvino"].stream(broken()))
-    _assert_gives_the_right_numbers(engines["openvino"])
-
-
-def test_an_image_has_the_same_bits_whatever_stands_beside_it(engines: dict[str, Engine]) -> None:
-    (image,) = _pixels(1, seed=5)
-    seen = set()
-    for count in (1, 2, 5, 9):
-        for place in (0, count // 2, count - 1):
-            pixels = _pixels(count, seed=count)
-            pixels[place] = image
-            seen.add(b"".join(output[place].tobytes() for output in engines["openvino"](pixels)))
-    assert len(seen) == 1
-
-
-def test_pixels_in_any_memory_order(engines: dict[str, Engine]) -> None:
-    pixels = _pixels(3, seed=2)
-    turned = np.ascontiguousarray(pixels.transpose(0, 3, 2, 1)).transpose(0, 3, 2, 1)
-    for found, wanted in zip(engines["openvino"](turned), engines["openvino"](pixels), strict=True):
-        assert found.tobytes() == wanted.tobytes()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirada.cli.progress import progress_bar
-from mirada.cli.write import engine_lines, evaluation_lines, notes, prediction_line, trained_lines, warn
+from mirada.cli.write import engine_lines, evaluation_lines, notes, prediction_line, shown, trained_lines, warn
 from mirada.errors import UsageError
 from mirada.version import __version__
 
@@ -178,7 +178,7 @@ def train(
         )
     notes(model.training["notes"])
     for failure in model.training["unreadable"]:
-        warn(f"not used: {failure['path']}: {failure['error']}")
+        warn(f"not used: {shown(failure['path'])}: {failure['error']}")
     if as_json:
         print(json.dumps({"model": str(model.path), "training": model.training, "scores": model.scores}, indent=2))
     else:
@@ -237,11 +237,11 @@ def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_cs
         elif prediction.label is not None:
             print(prediction_line(prediction), flush=True)
         elif prediction.error is not None:
-            warn(f"{prediction.path}: cannot be read: {prediction.error}")
+            warn(f"{shown(prediction.path)}: cannot be read: {prediction.error}")
         else:
             skipped[str(prediction.skipped)].append(prediction.path)
     for reason, paths in skipped.items():
-        warn(f"skipped: {paths[0]}{f' and {len(paths) - 1:,} more' if len(paths) > 1 else ''}: {reason}")
+        warn(f"skipped: {shown(paths[0])}{f' and {len(paths) - 1:,} more' if len(paths) > 1 else ''}: {reason}")
     if loaded.engine.note:
         notes([loaded.engine.note])
     if failed:

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mirada.words import visible
+
 if TYPE_CHECKING:
     from mirada.engine import Choice
     from mirada.learn import Evaluation
     from mirada.model import Model, Prediction
 
-__all__ = ["engine_lines", "evaluation_lines", "notes", "prediction_line", "trained_lines", "warn"]
+__all__ = ["engine_lines", "evaluation_lines", "notes", "prediction_line", "shown", "trained_lines", "warn"]
 
 
 def warn(text: str) -> None:
@@ -23,6 +25,11 @@ def notes(lines: Sequence[str]) -> None:
     """What should be known, on standard error."""
     for line in lines:
         warn(f"note: {line}")
+
+
+def shown(path: str) -> str:
+    """A path as it may stand on a line of a terminal."""
+    return visible(path).replace("\n", "\\n")
 
 
 def trained_lines(model: Model) -> list[str]:
@@ -169,4 +176,4 @@ def engine_lines(choice: Choice) -> list[str]:
 def prediction_line(prediction: Prediction) -> str:
     """The path and the most probable classes with their probabilities."""
     answers = ", ".join(f"{label.name} {label.probability or 0.0:.1%}" for label in prediction.labels)
-    return f"{prediction.path}  {'not sure: ' if prediction.is_sure is False else ''}{answers}"
+    return f"{shown(prediction.path)}  {'not sure: ' if prediction.is_sure is False else ''}{answers}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.learn.scores import ReliabilityBin
-from mirada.learn.words import duration
+from mirada.words import duration, visible
 
 __all__ = ["STYLE", "Markup", "Rung", "confusion_chart", "curve_chart", "framed", "ladder_chart"]
 __all__ += [
@@ -41,8 +40,6 @@ MOST_HOVERS = 2_000
 
 _TIMES = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 172_800)
 _VOID = frozenset({"circle", "image", "img", "line", "meta", "path", "polyline", "rect"})
-_KEPT = "\n\u200c\u200d"
-"""Controls that are needed: the end of a line, and two joiners that emoji and several scripts are written with."""
 
 
 class Markup(str):
@@ -66,17 +63,6 @@ def tag(name: str, *content: str, **attributes: str | float | None) -> Markup:
 def together(*content: str) -> Markup:
     """Pieces one after the other; what is not `Markup` is escaped."""
     return Markup("".join(each if isinstance(each, Markup) else escape(visible(each)) for each in content))
-
-
-def visible(text: str) -> str:
-    r"""The same text, with what cannot be written or would play tricks (half characters, controls) spelled out.
-
-    >>> visible("a\u202eb\udcff")
-    'a\\u202eb\\udcff'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c.encode("unicode_escape").decode() if _is_odd(c) else c for c in text)
 
 
 def percent(share: float) -> str:
@@ -226,9 +212,8 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> Markup:
     drawn: list[Markup] = []
     for each in bins:
         low, high = each.interval
-        said = (
-            f"{each.images:,} answers of {percent(each.low)} to {percent(each.high)}, mean {percent(each.confidence)}"
-        )
+        many = "1 answer" if each.images == 1 else f"{each.images:,} answers"
+        said = f"{many} of {percent(each.low)} to {percent(each.high)}, mean {percent(each.confidence)}"
         hover = f"{said}: {percent(each.accuracy)} of them are right ({percent(low)} to {percent(high)})"
         centre, left, width = x(each.confidence), x(each.low) + 1, x(each.high) - x(each.low) - 2
         top = counts(each.images)
@@ -377,12 +362,6 @@ def _value(value: str | float) -> str:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return escape(visible(value)) if isinstance(value, str) else str(value)
-
-
-def _is_odd(character: str) -> bool:
-    """Whether a character is a control, invisible, half of one, or not allowed in XML."""
-    is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in _KEPT
-    return is_control or character in "\ufffe\uffff"
 
 
 STYLE = """

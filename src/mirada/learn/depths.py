@@ -8,7 +8,7 @@ import numpy as np
 
 from mirada.backbone.body import Body
 from mirada.errors import ArchitectureError, UsageError
-from mirada.learn.words import last_stages
+from mirada.words import last_stages
 
 __all__ = ["Retrain", "depths"]
 

@@ -33,9 +33,9 @@ from mirada.learn.losses import is_clear, is_worth_a_stage
 from mirada.learn.rows import Rows, Stores, prune_activations
 from mirada.learn.scores import paired_test
 from mirada.learn.standing import Standing, judged, trained_json, val_json
-from mirada.learn.words import duration, last_stages
 from mirada.model import Model
 from mirada.model.model import State
+from mirada.words import duration, last_stages
 
 if TYPE_CHECKING:
     from mirada.learn.tail import Tail

@@ -25,9 +25,9 @@ from mirada.learn import charts
 from mirada.learn.charts import Markup, Rung, percent, range_bar, table, tag, thumbnail
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
-from mirada.learn.words import duration, last_stages
 from mirada.model import Model
 from mirada.version import __version__
+from mirada.words import duration, last_stages
 
 __all__ = ["report"]
 

@@ -25,11 +25,11 @@ from mirada.learn.job import Job, failures_json
 from mirada.learn.ladder import Answers, Options, climb
 from mirada.learn.recipes import recipe_for
 from mirada.learn.scores import fit_temperature, sure_threshold
-from mirada.learn.words import duration
 from mirada.model import Model, load
 from mirada.model.store import check_new, free_place, is_unfinished, save, sha256
 from mirada.progress import Progress, silent
 from mirada.version import __version__
+from mirada.words import duration
 
 __all__ = ["check_place", "train"]
 

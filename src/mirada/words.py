@@ -1,0 +1,42 @@
+"""Words that are said in several places: on the terminal, in notes, in the report."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["duration", "last_stages", "visible"]
+
+_KEPT = "\n\u200c\u200d"
+"""Controls that are needed: the end of a line, and two joiners that emoji and several scripts are written with."""
+
+
+def last_stages(stages: int) -> str:
+    """That many of them, in words."""
+    return "the last stage" if stages == 1 else f"the last {stages} stages"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(0.84), duration(45.9), duration(100), duration(9000)
+    ('0.8 s', '46 s', '1.7 min', '2.5 h')
+    """
+    unit, size = ("s", 1) if seconds < 59.5 else ("min", 60) if seconds < 5_970 else ("h", 3_600)
+    return f"{seconds / size:.{1 if seconds / size < 9.95 else 0}f} {unit}".replace(".0 ", " ")
+
+
+def visible(text: str) -> str:
+    r"""The same text, with what cannot be written or would play tricks (half characters, controls) spelled out.
+
+    >>> visible("a\u202eb\udcff")
+    'a\\u202eb\\udcff'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if _is_odd(c) else c for c in text)
+
+
+def _is_odd(character: str) -> bool:
+    """Whether a character is a control, invisible, half of one, or not allowed in XML."""
+    is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in _KEPT
+    return is_control or character in "\ufffe\uffff"

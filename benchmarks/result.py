@@ -59,5 +59,4 @@ def _processor() -> str:
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     values = {key.strip(): value.strip() for key, value in fields.items()}
     name = values.get("model name", platform.machine())
-    native = " with native bf16" if "avx512_bf16" in values.get("flags", "") else ""
-    return f"{name}{native}"
+    return f"{name} {'with native' if 'avx512_bf16' in values.get('flags', '') else 'without'} bf16"

@@ -1,12 +1,12 @@
 """Is the automatic choice of how much to retrain as good as the best fixed choice, and what does it cost?
 
-    python benchmarks/splits.py DATA [--seeds 5] [--fixed head 1 2 3]
+    python benchmarks/splits.py DATA [--seeds 5] [--fixed head 1 2 3] [--resume]
 
 All images of DATA are put together and divided anew for every seed, by mirada's own split. On each division one run
 lets mirada choose (`--retrain auto`), the others are told how many of the last stages to train. Every run is a process
 of its own, one after the other, with engines from the cache and no activations, and its seconds are those of the whole
 process. Answers for the same test images are compared by McNemar's exact test in its mid-P form.
-Writes results/splits_DATA.json.
+Writes results/splits_DATA.json after each division; with --resume those that it holds are not run again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mirada.data import read
 from mirada.learn import evaluate
 from mirada.learn.scores import paired_test
-from result import write_result
+from result import RESULTS, machine, write_result
 
 Right = NDArray[np.bool_]
 SIGNIFICANT = 0.05
@@ -81,15 +81,17 @@ def main() -> None:
     parser.add_argument("data", metavar="DATA", help="images in class folders, with or without parts")
     parser.add_argument("--seeds", type=int, default=5, help="how many divisions")
     parser.add_argument("--fixed", nargs="+", default=["head", "1", "2", "3"], help="the fixed choices")
+    parser.add_argument("--resume", action="store_true", help="run only the divisions that the result lacks")
     arguments = parser.parse_args()
     name = Path(arguments.data).resolve().name
-    divisions: list[dict[str, Any]] = []
+    written = RESULTS / f"splits_{name}.json"
+    divisions: list[dict[str, Any]] = json.loads(written.read_text())["divisions"] if arguments.resume else []
     with tempfile.TemporaryDirectory() as folder:
         data, cache = Path(folder) / name, Path(folder) / "cache"
         os.environ["MIRADA_CACHE"] = str(cache)  # also of the processes
         images = gathered(arguments.data, data)
         run(data, "3", 0, cache)  # fills the cache of engines
-        for seed in range(arguments.seeds):
+        for seed in sorted(set(range(arguments.seeds)) - {division["seed"] for division in divisions}):
             runs, rights = [], []
             for retrain in ("auto", *arguments.fixed):
                 content, right = run(data, retrain, seed, cache)
@@ -97,7 +99,7 @@ def main() -> None:
                 rights.append(right)
                 share = content["test_right"] / content["test_images"]
                 print(f"{seed}  {retrain:<5} {content['seconds']:7.1f} s  {share:6.1%}", flush=True)
-            division = {"seed": seed, "runs": runs, **compared(runs, rights)}
+            division = {"seed": seed, "machine": machine(), "runs": runs, **compared(runs, rights)}
             divisions.append(division)
             print(
                 f"{seed}  against {division['best']}: {division['difference']:+.1%}, p = {division['p_value']:.2f}, "

@@ -19,7 +19,8 @@ from mirada.errors import ArchitectureError, TrainingError, UsageError
 from mirada.learn import train
 from mirada.learn.depths import depths
 from mirada.learn.estimate import Estimate, deepest_in_time
-from mirada.learn.rung import RungRecipe
+from mirada.learn.losses import best_tried, is_worth_another_trial
+from mirada.learn.rung import RungRecipe, rung_recipe
 from mirada.model import Model, load
 from mirada.model.store import is_unfinished
 
@@ -142,11 +143,10 @@ def test_auto_tries_depths_and_trains_the_best_in_full(auto: Model) -> None:
     head, *trials = [rung for rung in rungs if rung["is_trial"] or not rung["stages"]]
     assert head["stages"] == 0
     assert [rung["stages"] for rung in trials] == list(range(1, len(trials) + 1))
+    assert [rung["name"] for rung in trials] == list(reversed(STAGES))[: len(trials)]
     tried = [rung["val"]["loss"] for rung in (head, *trials)]
-    gains = -np.diff(tried)
-    needed = [0.0, *(min(0.05, before / 4) for before in tried[1:-1])]
-    assert all(gain > least for gain, least in zip(gains[:-1], needed, strict=False))  # it went on as long as it paid
-    spoken_for = len(trials) if gains[-1] > needed[-1] else len(trials) - 1
+    assert all(is_worth_another_trial(tried[:count]) for count in range(1, len(tried)))  # it went on as long as it paid
+    assert len(trials) == 3 or not is_worth_another_trial(tried)
     assert all(len(trial["history"]) < 100 / 5 for trial in trials)
     losses = [rung["val"]["loss"] for rung in rungs]
     best = 0
@@ -154,9 +154,30 @@ def test_auto_tries_depths_and_trains_the_best_in_full(auto: Model) -> None:
         assert losses[i] < losses[best] or not rung["is_kept"]
         best = i if rung["is_kept"] else best
     in_full = [rung for rung in rungs if rung["stages"] and not rung["is_trial"]]
-    assert [rung["stages"] for rung in in_full] == ([spoken_for] if spoken_for else [])
+    assert [rung["stages"] for rung in in_full] == [stages for stages in [best_tried(tried)] if stages]
     assert rungs[len(trials) + 1 :] == in_full
-    assert [rung["name"] for rung in trials] == list(reversed(STAGES))[: len(trials)]
+
+
+def test_a_rung_in_full_goes_on_from_its_trial(textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where that is the best so far: its head is not made mild again, and its epochs count."""
+    monkeypatch.setattr("mirada.learn.ladder.is_clear", lambda gains: True)
+    scaled: list[int] = []
+    monkeypatch.setattr("mirada.learn.rung.scale_head", lambda tail, train, spread: scaled.append(len(tail.stages)))
+    begun: list[str] = []
+
+    def progress(name: str, done: int, total: int | None, note: str = "") -> None:
+        if name.startswith("the last") and name.endswith(": training"):
+            begun.append(note)
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(textures, out=tmp_path / "m", progress=progress)
+    rungs = load(tmp_path / "m").training["rungs"]
+    best = best_tried([rung["val"]["loss"] for rung in rungs])
+    assert best == len(rungs) - 1  # else the trial that goes on is not the best so far
+    assert scaled == [rung["stages"] for rung in rungs[1:]]
+    epochs = rung_recipe(load(tmp_path / "m").training["images"]["train"], best).epochs
+    assert begun == [f"epoch 1/{epochs - len(rungs[best]['history'])}"]
 
 
 @pytest.mark.parametrize("stage", ["trying the last stage: tr", "trying the last 2 stages: tr", "evaluating on test"])

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirada.learn.losses import calibrated_losses, is_clear, is_worth_a_stage
+from mirada.learn.losses import (
+    best_tried,
+    calibrated_losses,
+    is_clear,
+    is_worth_a_stage,
+    is_worth_another_trial,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +31,25 @@ from mirada.learn.losses import calibrated_losses, is_clear, is_worth_a_stage
 )
 def test_one_stage_more_must_save_enough(before: float, loss: float, is_worth: bool) -> None:
     assert is_worth_a_stage(before, loss) is is_worth
+
+
+@pytest.mark.parametrize(
+    ("losses", "best", "is_worth"),
+    [
+        ([0.36], 0, True),
+        ([0.36, 0.35], 1, True),
+        ([0.36, 0.37], 0, True),  # one trial that fails is not enough to stop
+        ([0.36, 0.37, 0.22], 2, True),
+        ([0.36, 0.37, 0.36], 0, False),
+        ([0.36, 0.32, 0.22], 2, True),
+        ([0.36, 0.32, 0.28], 1, False),
+        ([0.36, 0.32, 0.22, 0.21], 2, False),
+        ([0.36, 0.32, 0.22, 0.15], 3, True),
+    ],
+)
+def test_which_depth_the_trials_speak_for_and_whether_to_go_on(losses: list[float], best: int, is_worth: bool) -> None:
+    assert best_tried(losses) == best
+    assert is_worth_another_trial(losses) is is_worth
 
 
 def test_a_gain_is_clear_above_its_standard_error() -> None:

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from scipy.stats import beta, binom, binomtest, bootstrap
+from scipy.stats import beta, binom, binomtest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
@@ -21,7 +21,6 @@ from mirada.learn.scores import (
     Threshold,
     balanced_accuracy,
     balanced_accuracy_interval,
-    bootstrap_interval,
     confusion_matrix,
     expected_calibration_error,
     fit_temperature,
@@ -56,10 +55,6 @@ def _confusion(right: Any, images: Any) -> Ids:
     confusion = np.diag(np.asarray(right, np.int64))
     confusion[np.arange(classes), (np.arange(classes) + 1) % classes] += np.subtract(images, right)
     return confusion
-
-
-def _accuracy(confusion: Ids) -> float:
-    return float(np.trace(confusion) / confusion.sum())
 
 
 # Shares.
@@ -206,87 +201,6 @@ def test_the_balanced_accuracy_of_small_classes_is_held_too(least: int, most: in
         low, high = balanced_accuracy_interval(_confusion(rng.binomial(images, recalls), images))
         held += low <= recalls.mean() <= high
     assert 0.93 * 2000 <= held <= 0.97 * 2000
-
-
-# The bootstrap.
-
-
-def _macro_f1(confusion: Ids) -> float:
-    called = confusion.sum(axis=0) + confusion.sum(axis=1)
-    has = called > 0
-    return float(np.mean(2 * np.diagonal(confusion)[has] / called[has]))
-
-
-@pytest.mark.parametrize("figure", [_accuracy, _macro_f1])
-def test_the_bootstrap_is_scipys(figure: Callable[[Ids], float]) -> None:
-    """On five images a class, where plain percentiles are off by 0.02."""
-    truth = np.arange(40) % 8
-    called = np.where(np.random.default_rng(5).uniform(size=40) < 0.85, truth, (truth + 1) % 8)
-    expected = bootstrap(
-        (truth, called),
-        lambda t, c: figure(np.histogram2d(t, c, bins=np.arange(9) - 0.5)[0]),
-        paired=True,
-        vectorized=False,
-        n_resamples=3000,
-        method="BCa",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    found = bootstrap_interval(truth, called, 8, figure, draws=8000)
-    assert found == pytest.approx((expected.low, expected.high), abs=0.008)
-
-
-def test_the_bootstrap_of_the_accuracy_is_near_the_interval_of_a_share() -> None:
-    truth = np.arange(1000) % 10
-    called = np.where(np.arange(1000) < 200, (truth + 1) % 10, truth)
-    assert bootstrap_interval(truth, called, 10, _accuracy) == pytest.approx(share_interval(800, 1000), abs=0.004)
-
-
-@given(PAIRS, st.randoms(use_true_random=False), st.integers(0, 9))
-@settings(max_examples=25)
-def test_the_bootstrap_is_decided_by_the_seed_alone(pairs: list[tuple[int, int]], random: Any, seed: int) -> None:
-    shuffled = random.sample(pairs, len(pairs))
-    found = [bootstrap_interval(*_ids(p), 4, _accuracy, draws=50, seed=seed) for p in (pairs, shuffled)]
-    assert found[0] == found[1]
-    assert 0 <= found[0][0] <= found[0][1] <= 1
-
-
-def test_every_draw_has_all_images_and_only_cells_that_were_seen() -> None:
-    truth, called = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0])
-    seen: list[Ids] = []
-
-    def figure(confusion: Ids) -> float:
-        seen.append(confusion.copy())
-        return float(confusion[0, 0])
-
-    low, high = bootstrap_interval(truth, called, 3, figure, draws=4000, level=0.5)
-    assert np.array_equal(seen[0], confusion_matrix(truth, called, 3))
-    drawn = np.array(seen[1:])  # (4000, 3, 3)
-    assert drawn.shape == (4000, 3, 3)
-    assert (drawn.sum(axis=(1, 2)) == 5).all()
-    assert (drawn.any(axis=0) == (seen[0] > 0)).all()
-    assert drawn.mean(axis=0) == pytest.approx(seen[0], abs=0.1)
-    assert 1 <= low <= 2 <= high <= 3
-
-
-def test_a_wider_level_is_a_wider_interval() -> None:
-    truth = np.arange(200) % 4
-    called = np.where(np.arange(200) % 7 == 0, 0, truth)
-    (low, high), (wide_low, wide_high) = (
-        bootstrap_interval(truth, called, 4, balanced_accuracy, level=level) for level in (0.8, 0.99)
-    )
-    assert wide_low < low < high < wide_high
-
-
-def test_draws_without_the_figure_are_left_out() -> None:
-    """The recall of a class of one image: half of the draws lack it, in the others it is 1."""
-
-    def recall(confusion: Ids) -> float:
-        return float(confusion[1, 1] / confusion[1].sum()) if confusion[1].any() else float("nan")
-
-    ids = np.array([0, 0, 0, 1])
-    assert bootstrap_interval(ids, ids, 2, recall) == (1.0, 1.0)
-    assert np.isnan(bootstrap_interval(ids[:3], ids[:3], 2, recall)).all()
-    assert np.isnan(bootstrap_interval(NOTHING, NOTHING, 2, balanced_accuracy)).all()
 
 
 # Calibration.
@@ -540,9 +454,7 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("called: expected 3", lambda: confusion_matrix(IDS, IDS[:2], 2)),
     ("confusion:", lambda: balanced_accuracy(np.zeros((2, 3), np.int64))),
     ("confusion:", lambda: balanced_accuracy_interval(np.zeros(4, np.int64))),
-    ("called:", lambda: bootstrap_interval(IDS, IDS[:2], 2, _accuracy)),
-    ("draws:", lambda: bootstrap_interval(IDS, IDS, 2, _accuracy, draws=1)),
-    ("level:", lambda: bootstrap_interval(IDS, IDS, 2, _accuracy, level=95)),
+    ("level:", lambda: balanced_accuracy_interval(np.eye(2, dtype=np.int64), level=95)),
     ("bins:", lambda: expected_calibration_error(HALF, YES, 0)),
     ("probabilities: .* from 0 to 1", lambda: expected_calibration_error(HALF * 3, YES)),
     ("probabilities: .* from 0 to 1", lambda: reliability(HALF * np.nan, YES)),

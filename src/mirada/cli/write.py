@@ -45,9 +45,11 @@ def trained_lines(model: Model) -> list[str]:
         else f"{network.name or 'the listing'} from scratch: {network.parameters:,} parameters, "
         f"{training['epochs_done']} {'epoch' if training['epochs_done'] == 1 else 'epochs'}"
     )
+    missing = len(training["unreadable"])
+    unreadable = f"; {missing:,} of these could not be read" if missing else ""
     lines = [
         f"data      {training['data']['name']} ({training['data']['kind']}): {len(model.class_names)} classes; "
-        f"{images['train']:,} images to train, {images['val']:,} to validate, {images['test']:,} to test",
+        f"{images['train']:,} images to train, {images['val']:,} to validate, {images['test']:,} to test{unreadable}",
         f"network   {how}, in {training['seconds']:.1f} s",
         *rung_lines(training.get("rungs", ())),
         *(_score_line(part, model.scores[part]) for part in ("val", "test") if part in model.scores),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,7 +90,14 @@ class Budget:
         return self.last_step - time.perf_counter()
 
     def estimate(
-        self, stages: int, images: int, val_images: int, *, is_first_view_kept: bool, is_trial: bool = False
+        self,
+        stages: int,
+        images: int,
+        val_images: int,
+        *,
+        is_first_view_kept: bool,
+        is_trial: bool = False,
+        epochs_done: int = 0,
     ) -> Estimate:
         """What a rung will take, measured on a few steps and on the images run so far.
 
@@ -99,11 +106,13 @@ class Budget:
             images, val_images: how many there are to learn from, and to be judged by.
             is_first_view_kept: whether their first view need not be run for these stages.
             is_trial: whether the rung is only tried.
+            epochs_done: those of a trial that it goes on from.
         """
         from mirada.learn.rung import rung_recipe, step_seconds, trial_recipe
 
         place = len(self.body.stages) - stages
         recipe = (trial_recipe if is_trial else rung_recipe)(images, stages)
+        recipe = replace(recipe, epochs=max(recipe.epochs - epochs_done, 1))
         views = 1 if is_trial else min(VIEWS, recipe.epochs)
         runs = views * images + val_images - (images + val_images if is_first_view_kept else 0)
         if stages not in self._step_seconds:

@@ -3,9 +3,9 @@
 Rung 0 solves for a new head on the features of the frozen network, and chooses the preparation. Every further rung
 trains the last stages and the head from kept activations; what lies before the cut is never run again. How many stages
 is found by short trials, one stage more each time, as long as that lowers the calibrated validation loss by enough to
-be worth its time; the last depth that did is then trained in full. A rung is kept where its loss is clearly below the
-best so far. Each begins with the pretrained stages: measured on held-out images, that is as good as beginning with the
-rung before, or better.
+be worth its time; the last depth that did is then trained in full, going on from its trial where that is the best so
+far. A rung is kept where its loss is clearly below the best so far. All others begin with the pretrained stages:
+measured on held-out images, that is as good as beginning with the rung before, or better.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mirada.learn.estimate import FINISH_SECONDS, Budget, Estimate, deepest_in_t
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
 from mirada.learn.head import Head, fit_head
 from mirada.learn.job import Job, failures_json
-from mirada.learn.losses import is_clear, is_worth_a_stage
+from mirada.learn.losses import best_tried, is_clear, is_worth_another_trial
 from mirada.learn.rows import Rows, Stores, prune_activations
 from mirada.learn.scores import paired_test
 from mirada.learn.standing import Standing, judged, trained_json, val_json
@@ -38,6 +38,7 @@ from mirada.model.model import State
 from mirada.words import duration, last_stages
 
 if TYPE_CHECKING:
+    from mirada.learn.rung import Inputs
     from mirada.learn.tail import Tail
 
 __all__ = ["Answers", "Options", "climb"]
@@ -152,7 +153,7 @@ class _Ladder:
                 depth = self._in_haste(depths)
                 if not depth:
                     self._try(depths)
-                    depth = self._best_tried
+                    depth = self._tried[best_tried([rung["val"]["loss"] for rung in self._tried])]["stages"]
         is_done = any(rung["stages"] and not rung["is_trial"] for rung in self.rungs)
         if depth and not is_done and not self._is_over():
             self._rung(depth)
@@ -166,7 +167,7 @@ class _Ladder:
                     self.notes.append(f"There was no time to try {last_stages(stages)}.")
                     break
                 self._rung(stages, is_trial=True)
-            if self._best_tried != stages or self._is_over():
+            if self._is_over() or not is_worth_another_trial([rung["val"]["loss"] for rung in self._tried]):
                 break
 
     def _in_haste(self, depths: Sequence[int]) -> int:
@@ -181,17 +182,9 @@ class _Ladder:
         return depth
 
     @property
-    def _best_tried(self) -> int:
-        """How many stages the trials speak for, 0 for the head.
-
-        Any gain over the head is worth a rung, even one that may be luck: a trial is too short to show all of it.
-        """
-        best, *trials = [rung for rung in self.rungs if rung["is_trial"] or not rung["stages"]]
-        for trial in trials:
-            before, loss = best["val"]["loss"], trial["val"]["loss"]
-            if is_worth_a_stage(before, loss) if best["stages"] else loss < before:
-                best = trial
-        return int(best["stages"])
+    def _tried(self) -> list[dict[str, Any]]:
+        """The head and the trials."""
+        return [rung for rung in self.rungs if rung["is_trial"] or not rung["stages"]]
 
     # Rung 0
 
@@ -281,7 +274,7 @@ class _Ladder:
 
     def _rung(self, stages: int, *, is_trial: bool = False) -> None:
         """Train the last `stages` stages, unless there is no time for it."""
-        from mirada.learn.rung import fit_tail, scale_head
+        from mirada.learn.rung import fit_tail
 
         begin = time.perf_counter()
         place = len(self.body.stages) - stages
@@ -298,8 +291,7 @@ class _Ladder:
         train = self.train.inputs(self.body, self._chosen, place, estimate.views, f"{what} training images")
         val = self.val.inputs(self.body, self._chosen, place, 1, f"{what} validation images")
         recipe = replace(estimate.recipe, epochs=max(1, math.ceil(estimate.epochs_within(self.budget.seconds_left()))))
-        tail = self._tail(stages)
-        scale_head(tail, train, recipe.start_spread)
+        tail = self._begun_tail(stages, train, recipe.start_spread)
         climbed = fit_tail(
             tail,
             train,
@@ -330,21 +322,49 @@ class _Ladder:
         from mirada.engine.process import prepare_process
 
         prepare_process()
-        is_kept = len(self.body.stages) - stages in self.first_taps
+        trial = self._kept_trial(stages)
         return self.budget.estimate(
-            stages, len(self.train), len(self.val), is_first_view_kept=is_kept, is_trial=is_trial
+            stages,
+            len(self.train),
+            len(self.val),
+            is_first_view_kept=len(self.body.stages) - stages in self.first_taps,
+            is_trial=is_trial,
+            epochs_done=0 if trial is None else len(trial["history"]),
         )
 
-    def _tail(self, stages: int) -> Tail:
-        """The last stages as they were pretrained, and a head that is milder than the best for these features."""
+    def _kept_trial(self, stages: int) -> dict[str, Any] | None:
+        """The trial of so many stages, where its model is the best so far: the rung in full goes on from there."""
+        best = [rung for rung in self.rungs if rung["is_kept"]][-1]
+        return best if best["is_trial"] and best["stages"] == stages else None
+
+    def _begun_tail(self, stages: int, train: Inputs, spread: float) -> Tail:
+        """As a trial left it, where that is the best so far; else as pretrained, with a head of this spread."""
+        from mirada.learn.rung import scale_head
+
+        assert self.standing is not None
+        if self._kept_trial(stages) is not None:
+            return self._tail(stages, self.standing.model)
+        tail = self._tail(stages)
+        scale_head(tail, train, spread)
+        return tail
+
+    def _tail(self, stages: int, begun: Model | None = None) -> Tail:
+        """The last stages as they are in a model, with its head.
+
+        Without one, as they were pretrained, and a head that is milder than the best for these features.
+        """
         from mirada.engine.precision import training_dtype
         from mirada.engine.torch_engine import default_device
         from mirada.learn.tail import Tail
 
+        device = default_device()
+        if begun is not None:
+            weight, bias = (np.asarray(begun.state[f"head.{name}"], np.float32) for name in ("weight", "bias"))
+            return Tail(begun.body.stages[-stages:], weight, bias, training_dtype(device)).to(device)
         if self._mild_head is None:
             features, _ = self._features(self._chosen)
             self._mild_head = self._solved(features, features[:0])
-        head, device = self._mild_head, default_device()
+        head = self._mild_head
         return Tail(self.body.stages[-stages:], head.weight, head.bias, training_dtype(device)).to(device)
 
     def _with_tail(self, tail: Tail) -> Model:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mirada.learn.scores import fit_temperature
 from mirada.tasks import softmax
 
-__all__ = ["calibrated_losses", "cross_entropies", "is_clear", "is_worth_a_stage"]
+__all__ = [
+    "best_tried",
+    "calibrated_losses",
+    "cross_entropies",
+    "is_clear",
+    "is_worth_a_stage",
+    "is_worth_another_trial",
+]
 
 
 def cross_entropies(logits: NDArray[np.floating], class_ids: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -42,3 +51,27 @@ def is_worth_a_stage(before: float, loss: float) -> bool:
     less than 0.2 is left, a quarter of it does.
     """
     return before - loss > min(0.05, before / 4)
+
+
+def best_tried(losses: Sequence[float]) -> int:
+    """Which depth the trials speak for: 0 for the head, 1 for the first trial, and so on.
+
+    Any gain over the head is worth a rung, even one that may be luck: a trial is too short to show all of it.
+
+    Args:
+        losses: of the head, and of each trial, one stage deeper each time.
+    """
+    best = 0
+    for i, loss in enumerate(losses):
+        if is_worth_a_stage(losses[best], loss) if best else loss < losses[0]:
+            best = i
+    return best
+
+
+def is_worth_another_trial(losses: Sequence[float]) -> bool:
+    """Whether one stage more is to be tried: the last trial was the best, or the only one.
+
+    The last stage alone changes so little in a short trial that its loss may miss that of the head by chance, where two
+    stages would have won by far.
+    """
+    return len(losses) <= 2 or best_tried(losses) == len(losses) - 1

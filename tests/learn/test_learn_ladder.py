@@ -20,7 +20,8 @@ from mirada.learn import train
 from mirada.learn.depths import depths
 from mirada.learn.estimate import Estimate, deepest_in_time
 from mirada.learn.losses import best_tried, is_worth_another_trial
-from mirada.learn.rung import RungRecipe, rung_recipe
+from mirada.learn.rung import Inputs, RungRecipe, rung_recipe, scale_head
+from mirada.learn.tail import Tail
 from mirada.model import Model, load
 from mirada.model.store import is_unfinished
 
@@ -159,10 +160,16 @@ def test_auto_tries_depths_and_trains_the_best_in_full(auto: Model) -> None:
 
 
 def test_a_rung_in_full_goes_on_from_its_trial(textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where that is the best so far: its head is not made mild again, and its epochs count."""
+    """Where that is the best so far, as it is made to be here: its head is not made mild again, its epochs count."""
     monkeypatch.setattr("mirada.learn.ladder.is_clear", lambda gains: True)
+    monkeypatch.setattr("mirada.learn.ladder.best_tried", lambda losses: len(losses) - 1)
     scaled: list[int] = []
-    monkeypatch.setattr("mirada.learn.rung.scale_head", lambda tail, train, spread: scaled.append(len(tail.stages)))
+
+    def scale(tail: Tail, train: Inputs, spread: float) -> None:
+        scaled.append(len(tail.stages))
+        scale_head(tail, train, spread)
+
+    monkeypatch.setattr("mirada.learn.rung.scale_head", scale)
     begun: list[str] = []
 
     def progress(name: str, done: int, total: int | None, note: str = "") -> None:
@@ -172,15 +179,16 @@ def test_a_rung_in_full_goes_on_from_its_trial(textures: Path, tmp_path: Path, m
 
     with pytest.raises(Killed):
         train(textures, out=tmp_path / "m", progress=progress)
-    rungs = load(tmp_path / "m").training["rungs"]
-    best = best_tried([rung["val"]["loss"] for rung in rungs])
-    assert best == len(rungs) - 1  # else the trial that goes on is not the best so far
-    assert scaled == [rung["stages"] for rung in rungs[1:]]
-    epochs = rung_recipe(load(tmp_path / "m").training["images"]["train"], best).epochs
-    assert begun == [f"epoch 1/{epochs - len(rungs[best]['history'])}"]
+    training = load(tmp_path / "m").training
+    _, *trials = training["rungs"]
+    assert scaled == [trial["stages"] for trial in trials]
+    epochs = rung_recipe(training["images"]["train"], trials[-1]["stages"]).epochs
+    assert begun == [f"epoch 1/{epochs - len(trials[-1]['history'])}"]
 
 
-@pytest.mark.parametrize("stage", ["trying the last stage: tr", "trying the last 2 stages: tr", "evaluating on test"])
+@pytest.mark.parametrize(
+    "stage", ["trying the last stage: tr", "trying the last 2 stages: tr", "the last", "evaluating on test"]
+)
 def test_a_killed_run_that_chooses_is_taken_up(stage: str, auto: Model, textures: Path, tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(textures, out=tmp_path / "m", progress=_stop_at(stage, Killed))

@@ -87,7 +87,8 @@ def splits_row(result: dict[str, Any]) -> tuple[str, str, str]:
     divisions = result["divisions"]
     best = [next(run for run in each["runs"] if run["retrain"] == each["best"]) for each in divisions]
     return (
-        f"`mirada train {result['data']}`, mean of {len(divisions)} random divisions",
+        f"`mirada train {result['data']}`, "
+        + ("one random division" if len(divisions) == 1 else f"mean of {len(divisions)} random divisions"),
         words([each["runs"][0] for each in divisions]),
         f"{words(best)}: `--retrain N` with the N that is best on test, known only afterwards",
     )

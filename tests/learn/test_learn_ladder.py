@@ -154,6 +154,7 @@ def test_auto_tries_depths_and_trains_the_best_in_full(auto: Model) -> None:
     for i, rung in enumerate(rungs[1:], 1):
         assert losses[i] < losses[best] or not rung["is_kept"]
         best = i if rung["is_kept"] else best
+    assert all(not trial["is_kept"] or best_tried(tried[: i + 1]) == i for i, trial in enumerate(trials, 1))
     in_full = [rung for rung in rungs if rung["stages"] and not rung["is_trial"]]
     assert [rung["stages"] for rung in in_full] == [stages for stages in [best_tried(tried)] if stages]
     assert rungs[len(trials) + 1 :] == in_full

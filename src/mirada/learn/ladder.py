@@ -153,7 +153,7 @@ class _Ladder:
                 depth = self._in_haste(depths)
                 if not depth:
                     self._try(depths)
-                    depth = self._tried[best_tried([rung["val"]["loss"] for rung in self._tried])]["stages"]
+                    depth = list(self._tried)[best_tried(list(self._tried.values()))]
         is_done = any(rung["stages"] and not rung["is_trial"] for rung in self.rungs)
         if depth and not is_done and not self._is_over():
             self._rung(depth)
@@ -167,7 +167,7 @@ class _Ladder:
                     self.notes.append(f"There was no time to try {last_stages(stages)}.")
                     break
                 self._rung(stages, is_trial=True)
-            if self._is_over() or not is_worth_another_trial([rung["val"]["loss"] for rung in self._tried]):
+            if self._is_over() or not is_worth_another_trial(list(self._tried.values())):
                 break
 
     def _in_haste(self, depths: Sequence[int]) -> int:
@@ -182,9 +182,9 @@ class _Ladder:
         return depth
 
     @property
-    def _tried(self) -> list[dict[str, Any]]:
-        """The head and the trials."""
-        return [rung for rung in self.rungs if rung["is_trial"] or not rung["stages"]]
+    def _tried(self) -> dict[int, float]:
+        """The loss of the head and of each trial, by their numbers of stages."""
+        return {rung["stages"]: rung["val"]["loss"] for rung in self.rungs if rung["is_trial"] or not rung["stages"]}
 
     # Rung 0
 
@@ -396,14 +396,12 @@ class _Ladder:
         *,
         is_asked_for: bool = False,
     ) -> None:
-        """Record a rung, and save the better of it and what stood before.
-
-        Args:
-            is_asked_for: whether it is kept even where it is not better.
-        """
+        """Record a rung, and save the better of it and what stood before; what was asked for is kept in any case."""
         before = self.standing
         losses, right = judged(val_logits, self.val.class_ids)
         is_better = before is None or not len(losses) or is_clear(before.val_losses - losses)
+        if trained is not None and trained["is_trial"]:  # a stage that is not worth its time is not kept either
+            is_better &= best_tried([*self._tried.values(), float(losses.mean())]) == len(self._tried)
         if not is_better and is_asked_for and before is not None:
             word = "worse" if is_clear(losses - before.val_losses) else "not clearly better"
             self.notes.append(f"On val this is {word} than the head alone: --retrain head is quicker.")

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mirada.backbone.body import Body
 from mirada.data import Sample
-from mirada.errors import ArchitectureError, TrainingError, UsageError
+from mirada.errors import TrainingError, UsageError
 from mirada.learn import train
-from mirada.learn.depths import depths
-from mirada.learn.estimate import Estimate, deepest_in_time
 from mirada.learn.losses import best_tried, is_worth_another_trial
-from mirada.learn.rung import Inputs, RungRecipe, rung_recipe, scale_head
+from mirada.learn.rung import Inputs, rung_recipe, scale_head
 from mirada.learn.tail import Tail
 from mirada.model import Model, load
 from mirada.model.store import is_unfinished
@@ -341,33 +336,6 @@ def test_a_val_part_that_cannot_be_read(make_textures: Callable[[Path, int], Pat
     assert "No validation image can be read: only the head was trained." in model.training["notes"]
 
 
-class _Cut:
-    """A network of four stages whose last two are given no activation maps."""
-
-    backbone = SimpleNamespace(name="strange")
-    stages = tuple(SimpleNamespace(multiply_adds=work) for work in (4, 3, 2, 1))
-
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
-
-    def input_shape(self, place: int) -> tuple[int, ...]:
-        return (9, 5) if len(self.stages) - place <= self.tokens else (9, 5, 5)
-
-
-def test_how_deep_a_network_may_be_retrained() -> None:
-    maps, tokens = (cast(Body, _Cut(count)) for count in (0, 2))
-    assert depths(maps, "head") == []
-    assert depths(maps, "auto") == [1, 2, 3]  # up to two thirds of the work
-    assert [depths(maps, 2), depths(maps, "all")] == [[2], [4]]
-    assert [depths(tokens, 3), depths(tokens, "all")] == [[3], [4]]
-    with pytest.raises(UsageError, match=r"--retrain 5: strange has 4 stages, give 1 to 4"):
-        depths(maps, 5)
-    with pytest.raises(UsageError, match=r"--retrain 2: the last 2 stages of strange cannot .* give one of 3, 4"):
-        depths(tokens, 2)
-    with pytest.raises(ArchitectureError, match="no activation maps are given to the last stage of strange"):
-        depths(tokens, "auto")
-
-
 @pytest.mark.parametrize(
     ("options", "note"),
     [
@@ -382,28 +350,6 @@ def test_what_ends_the_climb_at_the_head(
     model = train(textures, **options)
     _assert_is_the_head_alone(model, transfer_model, textures)
     assert any(found.startswith(note) for found in model.training["notes"])
-
-
-@pytest.mark.parametrize(
-    ("left", "depth"),
-    [
-        (math.inf, 0),
-        (100.0, 0),  # 2 + 4 + 8 for the trials, and 80 for the third
-        (93.0, 3),
-        (41.0, 3),  # 40 for half of the third
-        (39.0, 2),
-        (21.0, 2),  # 20 for half of the second
-        (19.0, 1),
-        (1.0, 1),  # with as few epochs as it takes
-    ],
-)
-def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int) -> None:
-    """A rung takes 20, 40 and 80 s here, a trial a tenth of that."""
-
-    def estimate(epochs: int) -> Callable[[int], Estimate]:
-        return lambda stages: Estimate(RungRecipe(epochs), 1, 0.0, 1.5**stages, 2.0**stages - 1.5**stages)
-
-    assert deepest_in_time([1, 2, 3], estimate(10), estimate(1), left) == depth
 
 
 @pytest.mark.parametrize(

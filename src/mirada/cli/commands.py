@@ -198,7 +198,7 @@ def evaluate(model: Path, data: str, part: Part | None, as_json: bool) -> None:
         evaluation = evaluate(model, data, part=part, progress=progress)
     notes(evaluation.notes)
     for error in evaluation.failures:
-        warn(f"not counted: {error}")
+        warn(f"not counted: {shown(str(error))}")
     print(json.dumps(evaluation.json(), ensure_ascii=False) if as_json else "\n".join(evaluation_lines(evaluation)))
     if evaluation.failures:
         raise click.exceptions.Exit(1)

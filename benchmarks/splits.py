@@ -75,6 +75,16 @@ def compared(runs: list[dict[str, Any]], rights: list[Right]) -> dict[str, Any]:
     }
 
 
+def kept(path: Path, ways: list[str]) -> list[dict[str, Any]]:
+    """The divisions of a result, which must have been run in these ways."""
+    divisions: list[dict[str, Any]] = json.loads(path.read_text())["divisions"]
+    for division in divisions:
+        had = [each["retrain"] for each in division["runs"]]
+        if had != ways:
+            raise SystemExit(f"{path}: division {division['seed']} ran {', '.join(had)}, not {', '.join(ways)}")
+    return divisions
+
+
 def main() -> None:
     """Every division, and on each every way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,8 +94,8 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="run only the divisions that the result lacks")
     arguments = parser.parse_args()
     name = Path(arguments.data).resolve().name
-    written = RESULTS / f"splits_{name}.json"
-    divisions: list[dict[str, Any]] = json.loads(written.read_text())["divisions"] if arguments.resume else []
+    ways = ["auto", *arguments.fixed]
+    divisions = kept(RESULTS / f"splits_{name}.json", ways) if arguments.resume else []
     with tempfile.TemporaryDirectory() as folder:
         data, cache = Path(folder) / name, Path(folder) / "cache"
         os.environ["MIRADA_CACHE"] = str(cache)  # also of the processes
@@ -93,7 +103,7 @@ def main() -> None:
         run(data, "3", 0, cache)  # fills the cache of engines
         for seed in sorted(set(range(arguments.seeds)) - {division["seed"] for division in divisions}):
             runs, rights = [], []
-            for retrain in ("auto", *arguments.fixed):
+            for retrain in ways:
                 content, right = run(data, retrain, seed, cache)
                 runs.append(content)
                 rights.append(right)

@@ -342,3 +342,11 @@ def test_a_line_that_is_no_command(mirada, bad_world, snapshot, monkeypatch, arg
     assert said.err.startswith("Usage: mirada ")
     assert message in said.err
     assert snapshot(bad_world) == before
+
+
+def test_an_odd_name_in_a_refusal_is_spelled_out(mirada, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    said = mirada("train", "no\x1b[31mway")
+    assert said.status == 2
+    assert said.err.startswith("mirada: no\\x1b[31mway: there is no such file or folder.")
+    assert "\x1b" not in said.err

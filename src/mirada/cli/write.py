@@ -17,8 +17,8 @@ __all__ = ["engine_lines", "evaluation_lines", "notes", "prediction_line", "show
 
 
 def warn(text: str) -> None:
-    """One line on standard error."""
-    print(f"mirada: {text}", file=sys.stderr)
+    """A message on standard error; what would play tricks on a terminal is spelled out."""
+    print(f"mirada: {visible(text)}", file=sys.stderr)
 
 
 def notes(lines: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ memory stays small, there is one shape only, and an image gets the same numbers 
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,10 +30,23 @@ Precision = Literal["f32", "bf16"]
 def is_installed() -> bool:
     """Whether OpenVINO can be imported."""
     try:
-        import openvino  # noqa: F401
+        _openvino()
     except ImportError:
         return False
     return True
+
+
+def _openvino() -> Any:
+    """The package. It would tell a server abroad of each import, and leave a folder in the person's home.
+
+    Both are done by `openvino_telemetry`, without which it gets along.
+    """
+    if "openvino" not in sys.modules:
+        missing: Any = None
+        sys.modules.setdefault("openvino_telemetry", missing)  # an import of it fails from here on
+    import openvino
+
+    return openvino
 
 
 class OpenVinoEngine(Engine):
@@ -48,8 +62,6 @@ class OpenVinoEngine(Engine):
     """
 
     def __init__(self, program: Program, folder: Path, precision: Precision) -> None:
-        import openvino
-
         super().__init__(program)
         self.name = f"openvino {precision}"
         threads = available_cpus()
@@ -60,7 +72,7 @@ class OpenVinoEngine(Engine):
             "INFERENCE_PRECISION_HINT": precision,
             "ENABLE_CPU_PINNING": False,  # decoding takes its turn on the same processors
         }
-        self._network = openvino.Core().compile_model(folder / FILE, "CPU", settings)
+        self._network = _openvino().Core().compile_model(folder / FILE, "CPU", settings)
         self.precision: str = self._network.get_property("INFERENCE_PRECISION_HINT").to_string()
         self._at_once = threads + 1
         self._idle: list[Any] = []
@@ -112,8 +124,9 @@ def convert(module: Any, input_shape: tuple[int, int, int], folder: Path) -> Non
     """
     import warnings
 
-    import openvino
     import torch
+
+    openvino = _openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

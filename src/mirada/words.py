@@ -37,6 +37,6 @@ def visible(text: str) -> str:
 
 
 def _is_odd(character: str) -> bool:
-    """Whether a character is a control, invisible, half of one, or not allowed in XML."""
-    is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in _KEPT
+    """Whether a character is a control, invisible, an odd end of a line, half of one, or not allowed in XML."""
+    is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _KEPT
     return is_control or character in "\ufffe\uffff"

@@ -46,7 +46,7 @@ def test_train_says_what_it_did_and_takes_the_next_free_name(mirada, here):
         SCORE.format(part="val", images=r"\d+", comment="used to choose, so it flatters"),
         SCORE.format(part="test", images=r"\d+", comment="never seen in training"),
         r"trust     probabilities are off by \d\.\d% on average \(\d+\.\d% before calibration\)",
-        r"sure      \d+% of the answers have a probability of \d+% or more; \d+\.\d% of these are right",
+        r"sure      \d+% of the answers have a probability of \d+\.\d% or more; \d+\.\d% of these are right",
         r"saved     digits-model",
         r"read      digits-model/report\.html, in a browser",
         r"try it    mirada predict digits-model IMAGE\.\.\.",

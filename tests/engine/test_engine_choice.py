@@ -467,7 +467,7 @@ def test_what_may_have_been_a_passing_trouble_is_tried_again_when_asked(
         engine = open_engine(program_of("again"), candidates=[plant(way)], tries_all=tries_all)
         assert engine.name == REFERENCE
     assert _ways(commands) == [way] * (2 if is_accident else 1)
-    assert ("To try them again: mirada engines" in (engine.note or "")) == is_accident
+    assert ("To try again: mirada engines" in (engine.note or "")) == is_accident
 
 
 def test_all_ways_are_tried_where_that_is_asked(plant: _Plant, commands: list[list[str]]) -> None:

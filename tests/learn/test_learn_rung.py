@@ -386,6 +386,23 @@ def test_training_that_diverges_says_so() -> None:
         _fit(recipe=RungRecipe(3, 16, learning_rate=1e12))
 
 
+def test_a_loss_that_is_no_number_keeps_the_best_epoch_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = rung.val_logits, list[int]()
+
+    def logits(tail: Tail, val: Inputs) -> NDArray[np.float32]:
+        asked.append(1)
+        return real(tail, val) * (np.float32("nan") if len(asked) == 3 else np.float32(1))
+
+    monkeypatch.setattr(rung, "val_logits", logits)
+    tail = _tail()
+    climbed = _fit(tail)
+    assert climbed.has_diverged
+    assert [epoch.number for epoch in climbed.epochs] == [1, 2]
+    assert np.isfinite(climbed.val_logits).all()
+    assert all(torch.isfinite(parameter).all() for parameter in tail.parameters())
+    assert climbed.shortfall(4, 4) == "The loss was no longer a number in"
+
+
 @pytest.mark.parametrize(
     ("images", "epochs", "of_the_last_stage"),
     [

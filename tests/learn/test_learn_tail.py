@@ -370,3 +370,63 @@ def test_the_gradient_through_a_depthwise_convolution_against_torch(
     found = _through(gradient, filters.flip(2, 3), size, stride, pads)
     assert found.shape == right_gradient.shape
     torch.testing.assert_close(found, right_gradient, rtol=0, atol=1e-12)
+
+
+BF16 = ("convnextv2_atto", "poolformer_s12", "hgnetv2_b0", "inception_next_atto")
+"""Networks in which numbers of float32 come before a 1 x 1 convolution: scales and norms of their own."""
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *BF16])
+def test_in_bfloat16_it_learns_about_the_same(name: str) -> None:
+    torch.manual_seed(0)
+    *before, first, last = cut(timm.create_model(name, pretrained=False, num_classes=0).eval(), (3, 64, 64))
+    pieces = first, last
+    weight = np.random.default_rng(2).normal(0, 0.1, (CLASSES, pieces[-1].output_shape[0])).astype(np.float32)
+    x = torch.randn(len(TARGETS), *before[-1].output_shape)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        tail = Tail(pieces, weight, np.zeros(CLASSES, np.float32), dtype)
+        scores = tail(x)
+        functional.cross_entropy(scores, TARGETS).backward()
+        gradients = [p.grad.flatten() for p in tail.parameters() if p.grad is not None]
+        assert all(gradient.dtype == torch.float32 for gradient in gradients)
+        found.append((scores.detach(), torch.cat(gradients)))
+    (right, gradient), (scores, rounded) = found
+    assert scores.dtype == torch.float32
+    assert float((scores - right).norm() / right.norm()) < 0.1
+    assert float(functional.cosine_similarity(rounded, gradient, dim=0)) > 0.9
+
+
+class _Odd(nn.Module):
+    """A padded 1 x 1 convolution, and a convolution that is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.padded, self.twice = nn.Conv2d(4, 6, 1, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.padded(x))
+        return self.twice(torch.relu(self.twice(x))).mean((2, 3))
+
+
+def test_convolutions_of_odd_kinds_are_what_they_were() -> None:
+    torch.manual_seed(0)
+    module = _Odd().eval()
+    pieces = cut(module, (4, 8, 8))
+    module.double()
+    tail = Tail(pieces, np.eye(6, dtype=np.float32), np.zeros(6, np.float32), torch.float64).double()
+    x = torch.randn(3, 4, 8, 8, dtype=torch.float64)
+    _assert_near(tail(x).detach(), module(x).detach())
+    functional.cross_entropy(tail(x), TARGETS).backward()
+    functional.cross_entropy(module(x), TARGETS).backward()
+    with torch.no_grad():
+        for both in (tail, module):
+            for parameter in both.parameters():
+                if both is module or parameter.grad is not None:
+                    parameter -= 0.1 * parameter.grad
+        tail.head.weight.copy_(torch.eye(6))
+        tail.head.bias.zero_()
+    state = {name: torch.from_numpy(array) for name, array in tail.state().items()}
+    written = _Odd().double()
+    written.load_state_dict(state)
+    _assert_near(written(x).detach(), module(x).detach())

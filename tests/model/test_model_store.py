@@ -28,7 +28,7 @@ from mirada.data import read, split
 from mirada.errors import MiradaError, ModelError, UsageError
 from mirada.image import Preparation
 from mirada.model import Model, load
-from mirada.model.store import is_unfinished, save
+from mirada.model.store import free_place, is_unfinished, save
 from mirada.tasks import Classify, softmax
 from mirada.version import __version__
 
@@ -430,6 +430,16 @@ def test_what_is_unfinished(saved: Path, tmp_path: Path) -> None:
     for path in (saved, tmp_path / "file", tmp_path / "folder", tmp_path / "no", tmp_path / ("x" * 300), Path()):
         assert not is_unfinished(path)
     assert is_unfinished(_tiny(training=UNFINISHED).save(tmp_path / "begun").path or Path())
+
+
+def test_another_training_that_is_not_finished_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    assert free_place(path, "mine") == path
+    _tiny(training=UNFINISHED | {"key": "mine"}).save(path)
+    assert free_place(path) == free_place(path, "mine") == path
+    assert free_place(path, "another") == tmp_path / "model-2"
+    _tiny().save(tmp_path / "model-2")
+    assert free_place(path, "another") == tmp_path / "model-3"
 
 
 @pytest.mark.parametrize("name", ["model", "x" * 250, "x" * 255])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ def notes(lines: Sequence[str]) -> None:
 
 
 def shown(path: str) -> str:
-    """A path as it may stand on a line of a terminal."""
+    """A path or a name as it may stand on a line of a terminal."""
     return visible(path).replace("\n", "\\n")
 
 
@@ -48,7 +49,7 @@ def trained_lines(model: Model) -> list[str]:
     missing = len(training["unreadable"])
     unreadable = f"; {missing:,} of these could not be read" if missing else ""
     lines = [
-        f"data      {training['data']['name']} ({training['data']['kind']}): {len(model.class_names)} classes; "
+        f"data      {shown(training['data']['name'])} ({training['data']['kind']}): {len(model.class_names)} classes; "
         f"{images['train']:,} images to train, {images['val']:,} to validate, {images['test']:,} to test{unreadable}",
         f"network   {how}, in {training['seconds']:.1f} s",
         *rung_lines(training.get("rungs", ())),
@@ -59,10 +60,11 @@ def trained_lines(model: Model) -> list[str]:
         reason = "the test part was not looked at" if images["test"] else "there is no test part"
         lines.append(f"test      {reason}: how good the model is on new images is not known")
     if model.path is not None:
-        lines.append(f"saved     {model.path}")
+        place = shown(str(model.path))
+        lines.append(f"saved     {place}")
         if (report := model.path / REPORT).exists():
-            lines.append(f"read      {report}, in a browser")
-        lines.append(f"try it    mirada predict {model.path} IMAGE...")
+            lines.append(f"read      {shown(str(report))}, in a browser")
+        lines.append(f"try it    mirada predict {place} IMAGE...")
     return lines
 
 
@@ -108,14 +110,18 @@ def _confidence_lines(model: Model) -> list[str]:
         f"trust     probabilities are off by {score['calibration_error']:.1%} on average "
         f"({score['calibration_error_uncalibrated']:.1%} before calibration)"
     ]
+    if model.task.sure_from is None:
+        lines.append("sure      of no answer: there are too few validation images, or too many mistakes among them")
+        return lines
+    least = f"{math.floor(1_000 * model.task.sure_from) / 10:.1f}%"
     if score.get("sure"):
         share, right = score["sure"] / score["images"], score["sure_and_right"] / score["sure"]
         lines.append(
-            f"sure      {share:.0%} of the answers have a probability of {model.task.sure_from:.0%} or more; "
+            f"sure      {share:.0%} of the answers have a probability of {least} or more; "
             f"{right:.1%} of these are right"
         )
-    elif model.task.sure_from is None:
-        lines.append("sure      of no answer: there are too few validation images, or too many mistakes among them")
+    else:
+        lines.append(f"sure      of none of these images: none has a probability of {least} or more")
     return lines
 
 
@@ -134,12 +140,12 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
         f"({evaluation.right:,}), 95 % interval {low:.1%} to {high:.1%}",
         f"balanced over the classes: {evaluation.balanced_accuracy:.1%}",
     ]
-    names = evaluation.class_names
+    names = [shown(name) for name in evaluation.class_names]
     scores = [score for score in evaluation.classes if score.images]
     rows = [("class", "images", "recall", "precision")]
     for score in sorted(scores, key=lambda s: (s.recall or 0.0, s.name)):
         precision = "-" if score.precision is None else f"{score.precision:.1%}"
-        rows.append((score.name, f"{score.images:,}", f"{score.recall or 0.0:.1%}", precision))
+        rows.append((shown(score.name), f"{score.images:,}", f"{score.recall or 0.0:.1%}", precision))
     lines += ["", *_aligned(rows)]
     mistakes = [
         (int(evaluation.confusion[i, j]), names[i], names[j])
@@ -177,5 +183,5 @@ def engine_lines(choice: Choice) -> list[str]:
 
 def prediction_line(prediction: Prediction) -> str:
     """The path and the most probable classes with their probabilities."""
-    answers = ", ".join(f"{label.name} {label.probability or 0.0:.1%}" for label in prediction.labels)
+    answers = ", ".join(f"{shown(label.name)} {label.probability or 0.0:.1%}" for label in prediction.labels)
     return f"{shown(prediction.path)}  {'not sure: ' if prediction.is_sure is False else ''}{answers}"

@@ -174,7 +174,9 @@ def _open(choice: Choice, program: Program, folder: Path, candidates: Sequence[C
     chosen = next((candidate for candidate in candidates if candidate.name == choice.chosen), None)
     if chosen is not None:
         try:
-            return openvino_engine.OpenVinoEngine(program, folder, chosen.precision)
+            engine: Engine = openvino_engine.OpenVinoEngine(program, folder, chosen.precision)
+            engine.note = _note(choice)
+            return engine
         except RuntimeError:  # a file of the cache was deleted or cut short: it is made again
             return None
     from mirada.engine.torch_engine import TorchEngine
@@ -186,12 +188,17 @@ def _open(choice: Choice, program: Program, folder: Path, candidates: Sequence[C
 
 
 def _note(choice: Choice) -> str | None:
-    """What should be said where torch was chosen; nothing where it was the fastest of several."""
-    if len(choice.refused) < len(choice.trials) - 1 or not choice.refused:
-        return None
+    """What should be said of ways that failed: where none passed, or where one had an accident that may have passed."""
     reasons = "; ".join(f"{trial.name}: {trial.refusal}" for trial in choice.refused)
-    again = " To try them again: mirada engines NETWORK." if any(trial.is_accident for trial in choice.refused) else ""
-    return f"torch runs the network, slower, because the faster ways failed their self-test here ({reasons}).{again}"
+    had_accident = any(trial.is_accident for trial in choice.refused)
+    again = f" To try again: mirada engines NETWORK, or delete {cache_folder('engines')}." if had_accident else ""
+    if choice.refused and len(choice.refused) >= len(choice.trials) - 1:
+        return (
+            f"torch runs the network, slower, because the faster ways failed their self-test here ({reasons}).{again}"
+        )
+    if had_accident:
+        return f"{choice.chosen} runs the network: another way had an accident in its self-test ({reasons}).{again}"
+    return None
 
 
 def _try(reference: Engine, folder: Path, candidates: Sequence[Candidate]) -> Choice:
@@ -223,8 +230,14 @@ def _try(reference: Engine, folder: Path, candidates: Sequence[Candidate]) -> Ch
 
 
 def _chosen_for(program: Program) -> str | None:
-    """What was chosen for another network of the family on this machine."""
-    alike = [choice for choice in kept_choices() if choice.family == program.family and choice.where == _where()]
+    """What was chosen for another network of the family on this machine, where no accident had a part in it."""
+    alike = [
+        choice
+        for choice in kept_choices()
+        if choice.family == program.family
+        and choice.where == _where()
+        and not any(trial.is_accident for trial in choice.trials)
+    ]
     return alike[-1].chosen if alike and program.family else None
 
 

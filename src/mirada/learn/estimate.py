@@ -130,7 +130,7 @@ class Budget:
 def deepest_in_time(
     depths: Sequence[int], rung: Callable[[int], Estimate], trial: Callable[[int], Estimate], seconds: float
 ) -> int:
-    """The deepest rung for which there is time; 0 where there is time to try each that is less deep before.
+    """The deepest rung for which there is time, at least the first; 0 where there is time to try each before.
 
     Args:
         depths: to choose from, rising.

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from mirada.learn.losses import cross_entropies
 
-__all__ = ["STRENGTHS", "Head", "Strength", "fit_head"]
+__all__ = ["STRENGTHS", "Head", "Strength", "balanced_weights", "fit_head"]
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """The inverse strengths C of the L2 penalty that may be tried, on features of variance 1."""
 
 MILD = STRENGTHS[len(STRENGTHS) // 2]
 """The inverse strength that is tried first, and taken where nothing can choose."""
+
+UNBALANCED = 3.0
+"""How many times as many images the largest class must have as the smallest for classes to be weighted."""
 
 ROWS = 4096
 """Images whose scores are held at once."""
@@ -61,6 +64,17 @@ class Head:
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Features (N, F) -> class scores (N, K)."""
         return np.asarray(features @ self.weight.T + self.bias, np.float32)
+
+
+def balanced_weights(class_ids: NDArray[np.int64], classes: int) -> NDArray[np.float32] | None:
+    """How much an image of each class is to count, (K,), so that classes count alike: 1 on average over the images.
+
+    None where the classes are of much the same size.
+    """
+    counts = np.bincount(class_ids, minlength=classes)
+    if counts.max() < UNBALANCED * max(counts.min(), 1):
+        return None
+    return (len(class_ids) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def fit_head(

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from mirada.backbone.body import Body
 from mirada.data import Sample
-from mirada.errors import ArchitectureError, ImageError, TrainingError, UsageError
+from mirada.errors import ArchitectureError, DataError, ImageError, TrainingError, UsageError
 from mirada.image import Preparation
 from mirada.learn.depths import Retrain, depths
 from mirada.learn.estimate import FINISH_SECONDS, Budget, Estimate, deepest_in_time
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
-from mirada.learn.head import Head, fit_head
+from mirada.learn.head import Head, balanced_weights, fit_head
 from mirada.learn.job import Job, failures_json
 from mirada.learn.losses import best_tried, is_clear, is_worth_another_trial
 from mirada.learn.rows import Rows, Stores, prune_activations
@@ -46,8 +46,6 @@ __all__ = ["Answers", "Options", "climb"]
 Answers = list[tuple[Sample, NDArray[np.float32] | ImageError]]
 """Samples with their class scores (K,), or with the reason why they have none."""
 
-UNBALANCED = 3.0
-"""How many times as many images the largest class must have as the smallest for classes to be weighted."""
 FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""
 
@@ -85,7 +83,7 @@ def climb(
 
     Raises:
         UsageError: more stages are asked for than there are; there is no room to keep activations.
-        DataError: no training image of a class can be read.
+        DataError: no training image of a class can be read, or validation images cannot be read any more.
     """
     ladder = _Ladder(job, body, options, save)
     try:
@@ -142,25 +140,29 @@ class _Ladder:
         answers = self.val.answered(self._head_logits) if is_head and self._head_logits is not None else None
         return self._recorded(is_finished=True), answers
 
-    def _climb(self, depths: Sequence[int]) -> None:
+    def _climb(self, allowed: Sequence[int]) -> None:
         """Above the head: trials, where the depth is to be found and there is time, and then one rung in full."""
-        depth = depths[0] if depths else 0
+        depth = allowed[0] if allowed else 0
         if depth and self.options.retrain == "auto":
             if not len(self.val):
                 self.notes.append("No validation image can be read: only the head was trained.")
                 return
             if not self._is_over():
-                depth = self._in_haste(depths)
-                if not depth:
-                    self._try(depths)
-                    depth = list(self._tried)[best_tried(list(self._tried.values()))]
+                depth = self._in_haste(allowed) or self._found_by_trials(allowed)
         is_done = any(rung["stages"] and not rung["is_trial"] for rung in self.rungs)
         if depth and not is_done and not self._is_over():
             self._rung(depth)
 
-    def _try(self, depths: Sequence[int]) -> None:
+    def _found_by_trials(self, allowed: Sequence[int]) -> int:
+        """The depth that the trials speak for; where there can be one trial only, which says little, its depth."""
+        if len(allowed) > 1:
+            self._try(allowed)
+        tried = self._tried
+        return allowed[0] if len(tried) <= 2 else list(tried)[best_tried(list(tried.values()))]
+
+    def _try(self, allowed: Sequence[int]) -> None:
         """One stage more each time, as long as that is worth it."""
-        for stages in depths:
+        for stages in allowed:
             if not any(rung["stages"] == stages for rung in self.rungs):
                 needed = self._estimate(stages, is_trial=True).seconds() + self._estimate(stages).seconds()
                 if needed > self.budget.seconds_left():
@@ -170,15 +172,15 @@ class _Ladder:
             if self._is_over() or not is_worth_another_trial(list(self._tried.values())):
                 break
 
-    def _in_haste(self, depths: Sequence[int]) -> int:
-        """The deepest rung for which there is time; 0 where there is time to try each that is less deep before."""
+    def _in_haste(self, allowed: Sequence[int]) -> int:
+        """The deepest rung for which there is time, at least the first; 0 where there is time to try each before."""
         if not self.budget.is_limited:
             return 0
         depth = deepest_in_time(
-            depths, self._estimate, lambda stages: self._estimate(stages, is_trial=True), self.budget.seconds_left()
+            allowed, self._estimate, lambda stages: self._estimate(stages, is_trial=True), self.budget.seconds_left()
         )
-        if depth:
-            self.notes.append("There was no time to try how many stages are best: as many as fit were taken.")
+        if depth and len(allowed) > 1:
+            self.notes.append("There was no time to try how many stages are best.")
         return depth
 
     @property
@@ -242,11 +244,8 @@ class _Ladder:
 
     @cached_property
     def _class_weights(self) -> NDArray[np.float32] | None:
-        """(K,), so that classes count alike where their sizes are far apart; 1 on average over the images."""
-        counts = np.bincount(self.train.class_ids, minlength=self.classes)
-        if counts.max() < UNBALANCED * max(counts.min(), 1):
-            return None
-        return (len(self.train) / (self.classes * np.maximum(counts, 1))).astype(np.float32)
+        """How much an image of each class counts; None for all alike."""
+        return balanced_weights(self.train.class_ids, self.classes)
 
     # The rungs above
 
@@ -303,10 +302,9 @@ class _Ladder:
             stage=f"{stage}: training",
             progress=self.job.progress,
         )
-        is_whole = not (climbed.was_stopped or climbed.was_cut_short or recipe.epochs < estimate.recipe.epochs)
-        if climbed.was_stopped or not (is_whole or is_trial):
-            reason = "Ctrl-C ended training" if climbed.was_stopped else "There was time for"
-            self.notes.append(f"{reason} {stage}: {len(climbed.epochs)} of {estimate.recipe.epochs} epochs.")
+        why = climbed.shortfall(estimate.recipe.epochs, recipe.epochs)
+        if why is not None:
+            self.notes.append(f"{why} {stage}: {len(climbed.epochs)} of {estimate.recipe.epochs} epochs.")
         self._stands(
             self.body.stages[place].name,
             stages,
@@ -315,7 +313,7 @@ class _Ladder:
             self._with_tail(tail),
             climbed.val_logits,
             trained_json(climbed, recipe, is_trial=is_trial),
-            is_asked_for=is_whole and self.options.retrain != "auto",
+            is_asked_for=why is None and self.options.retrain != "auto",
         )
 
     def _estimate(self, stages: int, *, is_trial: bool = False) -> Estimate:
@@ -399,6 +397,9 @@ class _Ladder:
         """Record a rung, and save the better of it and what stood before; what was asked for is kept in any case."""
         before = self.standing
         losses, right = judged(val_logits, self.val.class_ids)
+        if before is not None and len(losses) != len(before.val_losses):
+            gone = ", ".join(str(failure) for failure in self.val.failures[-3:])
+            raise DataError(f"validation images that could be read before cannot be read any more: {gone}")
         is_better = before is None or not len(losses) or is_clear(before.val_losses - losses)
         if trained is not None and trained["is_trial"]:  # a stage that is not worth its time is not kept either
             is_better &= best_tried([*self._tried.values(), float(losses.mean())]) == len(self._tried)
@@ -433,7 +434,8 @@ class _Ladder:
             "notes": [*self.train.notes, *self.notes],  # some come up at each rung: `train` keeps each once
         }
         if not is_finished:
-            learnt["climbing"] = {"val_losses": standing.val_losses.tolist(), "val_right": standing.val_right.tolist()}
+            losses, right = standing.val_losses.tolist(), standing.val_right.tolist()
+            learnt["climbing"] = {"val_losses": losses, "val_right": right, "rate": self.train.rate}
         return replace(standing.model, training=learnt)
 
     def _resume(self, begun: Model) -> None:
@@ -444,4 +446,5 @@ class _Ladder:
         self._chosen = begun.preparation
         self._features(self._chosen)
         climbing = begun.training["climbing"]
+        self.train.rate = climbing["rate"]  # so few images were run now that nothing was measured
         self.standing = Standing(begun, np.array(climbing["val_losses"]), np.array(climbing["val_right"], bool))

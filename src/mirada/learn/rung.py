@@ -121,12 +121,27 @@ class Climbed:
         val_logits: (M, K) of the best epoch, whose weights the tail has.
         was_stopped: by Ctrl-C.
         was_cut_short: by the deadline.
+        has_diverged: whether it ended because the loss was no longer a number.
     """
 
     epochs: tuple[Epoch, ...]
     val_logits: NDArray[np.float32]
     was_stopped: bool = False
     was_cut_short: bool = False
+    has_diverged: bool = False
+
+    def shortfall(self, asked: int, planned: int) -> str | None:
+        """The beginning of a sentence about why fewer epochs count than were asked for; None where nothing ended it.
+
+        Args:
+            asked: how many the recipe has.
+            planned: for how many there seemed to be time.
+        """
+        if self.was_stopped:
+            return "Ctrl-C ended training"
+        if self.has_diverged:
+            return "The loss was no longer a number in"
+        return "There was time for" if self.was_cut_short or planned < asked else None
 
 
 def scale_head(tail: Tail, train: Inputs, spread: float) -> None:
@@ -161,15 +176,15 @@ def fit_tail(
 
     With a deadline the learning rate falls with the time that has passed, where that is ahead of the steps: however
     slow the machine turns out to be, the last steps are small (Li et al., "Budgeted training", 2020), and an epoch that
-    the deadline cuts short counts like the others. Ctrl-C keeps the best epoch so far; before the first is done, it is
-    raised.
+    the deadline cuts short counts like the others. Ctrl-C, or a loss that is no longer a number, keeps the best epoch
+    so far; before the first is done, it is raised.
 
     Args:
         class_weights: (K,) how much an image of each class counts; None for all alike.
         deadline: of `time.perf_counter()`.
 
     Raises:
-        TrainingError: the loss is no longer a number.
+        TrainingError: in the first epoch the loss is no longer a number.
     """
     device = tail.device
     optimizer = torch.optim.AdamW(_groups(tail, recipe), fused=device.type in ("cpu", "cuda"))
@@ -178,7 +193,7 @@ def fit_tail(
     steps = steps_an_epoch * recipe.epochs
     weights = None if class_weights is None else torch.from_numpy(class_weights).to(device)
     begin, epochs, best, step = time.perf_counter(), list[Epoch](), _Best(), 0
-    was_stopped = was_cut_short = False
+    was_stopped = was_cut_short = has_diverged = False
     try:
         for number in range(1, recipe.epochs + 1):
             losses = []
@@ -201,7 +216,10 @@ def fit_tail(
                     break
             logits_of_val = val_logits(tail, val)
             if not (np.isfinite(losses).all() and np.isfinite(logits_of_val).all()):
-                raise TrainingError(f"{stage}: in epoch {number} the loss was no longer a number")
+                has_diverged = True
+                if not epochs:
+                    raise TrainingError(f"{stage}: in epoch {number} the loss was no longer a number")
+                break
             val_loss = float(calibrated_losses(logits_of_val, val.class_ids).mean()) if len(val) else None
             accuracy = float((logits_of_val.argmax(axis=1) == val.class_ids).mean()) if len(val) else None
             seconds = time.perf_counter() - begin
@@ -216,7 +234,7 @@ def fit_tail(
         if not epochs:
             raise
     best.restore(tail)
-    return Climbed(tuple(epochs), best.logits, was_stopped, was_cut_short)
+    return Climbed(tuple(epochs), best.logits, was_stopped, was_cut_short, has_diverged)
 
 
 def _share_of_time(begin: float, deadline: float) -> float:

@@ -16,6 +16,7 @@ place of its convolution, and its batch norm becomes the addition of a bias.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -101,11 +102,12 @@ def _made_fast(module: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
     copies: dict[fx.Node, fx.Node] = {}
     owner = nn.Module()
     taken: set[fx.Node] = set()
+    uses = Counter(node.target for node in module.graph.nodes if node.op == "call_module")
     for node in module.graph.nodes:
         if node in taken:
             continue
         layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if not (isinstance(layer, nn.Conv2d) and _is_plain(layer)):
+        if not (isinstance(layer, nn.Conv2d) and _is_plain(layer) and uses[node.target] == 1):
             copies[node] = graph.node_copy(node, copies.__getitem__)
             if node.op in ("call_module", "get_attr"):
                 _place(owner, module, str(node.target))
@@ -187,12 +189,18 @@ def _folded(module: fx.GraphModule, node: fx.Node, chain: Sequence[fx.Node], dty
     kind: type[_Folded] = _General
     if is_depthwise and convolution.kernel_size[0] > 1 and convolution.dilation == (1, 1):
         kind = _Depthwise
-    elif convolution.kernel_size == (1, 1) and convolution.stride == (1, 1) and convolution.groups == 1:
+    elif _is_matrix_product(convolution):
         kind = _Pointwise
     folded = kind(convolution, str(node.target), norm, limit, dtype)
     if limit is not None or isinstance(activation, nn.Identity):
         return folded
     return nn.Sequential(folded, _without_inplace(activation))
+
+
+def _is_matrix_product(convolution: nn.Conv2d) -> bool:
+    """Whether each place of the output is made of the same place of the input alone."""
+    is_padded = convolution.padding not in ((0, 0), "same")
+    return convolution.kernel_size == convolution.stride == (1, 1) and convolution.groups == 1 and not is_padded
 
 
 class _Folded(nn.Module):
@@ -289,7 +297,7 @@ class _Pointwise(_Folded):
     """A 1 x 1 convolution: a matrix product over the channels of every place."""
 
     def forward(self, x: Tensor) -> Tensor:
-        product = _PointwiseProduct.apply(x, self.weight.flatten(1), self.bias, self._limit)
+        product = _PointwiseProduct.apply(x.to(self._dtype), self.weight.flatten(1), self.bias, self._limit)
         return cast(Tensor, product)
 
 
@@ -330,7 +338,7 @@ class _Depthwise(_Folded):
         self.register_buffer("_filters", self.weight.detach().to(self._dtype), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        pads = self.pads(x.shape[2], x.shape[3])
+        x, pads = x.to(self._dtype), self.pads(x.shape[2], x.shape[3])
         result = _DepthwiseConvolution.apply(x, self._filters, self._turned, self.bias, self._stride, pads, self._limit)
         return cast(Tensor, result)
 

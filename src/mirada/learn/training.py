@@ -99,7 +99,7 @@ def train(
 
     def keep(model: Model) -> None:
         """Save what is not finished yet, unless something else has taken the place: then it is saved at the end."""
-        if out is not None and free_place(Path(out)) == Path(out):
+        if out is not None and free_place(Path(out), key) == Path(out):
             record = _record(job, model.training, begin, key)
             save(replace(model, manifest=parts.manifest, training=record), Path(out), over=is_unfinished(Path(out)))
 
@@ -125,21 +125,21 @@ def train(
         return model
     options = {"from": os.fspath(network), "seed": seed, "weights": weights, **settings}
     options |= climbing if isinstance(source, Backbone) else {}
-    return _saved(model, Path(out), evaluations, job, _command(data, options))
+    return _saved(model, Path(out), evaluations, job, _command(data, options), key)
 
 
 def _noted(model: Model, note: str) -> Model:
     return replace(model, training=model.training | {"notes": [*model.training["notes"], note]})
 
 
-def _saved(model: Model, out: Path, evaluations: dict[Part, Evaluation], job: Job, command: str) -> Model:
+def _saved(model: Model, out: Path, evaluations: dict[Part, Evaluation], job: Job, command: str, key: str) -> Model:
     """Save a finished model with its report, also where something else has taken its place meanwhile: then beside it.
 
     Ctrl-C leaves the report out.
     """
     from mirada.learn.report import report
 
-    path = free_place(out)
+    path = free_place(out, key)
     if path != out:
         model = _noted(model, f"{out} was taken by something else during the training: the model is in {path}.")
     job.progress("writing the report", 0, None)

@@ -66,22 +66,32 @@ def check_new(path: Path) -> None:
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a model lies there whose training was interrupted, and can go on.
+    """Whether a model lies there whose training was interrupted, and can go on."""
+    return _unfinished_key(path) is not None
+
+
+def _unfinished_key(path: Path) -> str | None:
+    """What makes a call the same as the one whose interrupted training lies there; None where none does.
 
     Where a process was killed in the instant of replacing such a model, the earlier one is put back first.
     """
     if not os.path.lexists(path) and os.path.isdir(_earlier(path)):  # noqa: PTH112  False for what no folder can be
         _earlier(path).rename(path)
     try:
-        return "climbing" in _read_json(path)["training"]
-    except (ModelError, KeyError, TypeError):
-        return False
+        training = _read_json(path)["training"]
+        return str(training.get("key", "")) if "climbing" in training else None
+    except (ModelError, KeyError, TypeError, AttributeError):
+        return None
 
 
-def free_place(path: Path) -> Path:
-    """That path, with a number where something exists that no interrupted training left there."""
+def free_place(path: Path, key: str | None = None) -> Path:
+    """That path, with a number where something exists that no interrupted training left there.
+
+    Args:
+        key: of the training: what an interrupted one of another key has left is not taken either.
+    """
     free, number = path, 2
-    while os.path.lexists(free) and not is_unfinished(free):
+    while os.path.lexists(free) and ((there := _unfinished_key(free)) is None or key not in (None, there)):
         free, number = path.with_name(f"{path.name}-{number}"), number + 1
     return free
 

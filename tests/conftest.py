@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,9 +16,6 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from mirada.model import Model
-
-missing: Any = None
-sys.modules.setdefault("openvino_telemetry", missing)  # no server is told that the tests ran
 
 # A busy machine is no failure: no test may depend on how long an example takes.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import openvino
 import pytest
 from small_network import PREPARATION, assert_gives_the_right_numbers, pixels_of, program_of, right_of
 
 from mirada.engine import Choice, Engine, kept_choices, open_engine, probe
 from mirada.engine import choice as choosing
 from mirada.engine.choice import CANDIDATES, REFERENCE, Candidate
-from mirada.engine.openvino_engine import OpenVinoEngine, Precision
+from mirada.engine.openvino_engine import OpenVinoEngine, Precision, _openvino
 from mirada.engine.process import LITTLE_WORK
 from mirada.image import Preparation
 from mirada.machine import available_cpus
@@ -275,7 +274,7 @@ def test_mirada_s_own_candidates_give_float32_s_numbers(tmp_path: Path, monkeypa
     assert f32.refusal is None
     assert f32.max_deviation is not None
     assert f32.max_deviation < 1e-3
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         assert bf16.refusal or 0.0 < (bf16.max_deviation or 0.0) < 0.1
     else:
         assert bf16.refusal == "this processor has no bf16: OpenVINO computes in f32"

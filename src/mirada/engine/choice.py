@@ -118,6 +118,11 @@ class Choice:
         """The candidates that may not be used."""
         return tuple(trial for trial in self.trials if trial.refusal)
 
+    @property
+    def had_accident(self) -> bool:
+        """Whether a candidate was refused for what may have been a passing trouble."""
+        return any(trial.is_accident for trial in self.trials)
+
     def holds_for(self, program: Program) -> bool:
         """Whether it was made for this program, on this machine and with these versions."""
         return self.key == program.key and self.where == _where()
@@ -190,13 +195,14 @@ def _open(choice: Choice, program: Program, folder: Path, candidates: Sequence[C
 def _note(choice: Choice) -> str | None:
     """What should be said of ways that failed: where none passed, or where one had an accident that may have passed."""
     reasons = "; ".join(f"{trial.name}: {trial.refusal}" for trial in choice.refused)
-    had_accident = any(trial.is_accident for trial in choice.refused)
-    again = f" To try again: mirada engines NETWORK, or delete {cache_folder('engines')}." if had_accident else ""
+    again = ""
+    if choice.had_accident:
+        again = f" To try again: mirada engines NETWORK, or delete {cache_folder('engines')}."
     if choice.refused and len(choice.refused) >= len(choice.trials) - 1:
         return (
             f"torch runs the network, slower, because the faster ways failed their self-test here ({reasons}).{again}"
         )
-    if had_accident:
+    if choice.had_accident:
         return f"{choice.chosen} runs the network: another way had an accident in its self-test ({reasons}).{again}"
     return None
 
@@ -231,14 +237,9 @@ def _try(reference: Engine, folder: Path, candidates: Sequence[Candidate]) -> Ch
 
 def _chosen_for(program: Program) -> str | None:
     """What was chosen for another network of the family on this machine, where no accident had a part in it."""
-    alike = [
-        choice
-        for choice in kept_choices()
-        if choice.family == program.family
-        and choice.where == _where()
-        and not any(trial.is_accident for trial in choice.trials)
-    ]
-    return alike[-1].chosen if alike and program.family else None
+    alike = [choice for choice in kept_choices() if choice.family == program.family and choice.where == _where()]
+    sound = [choice for choice in alike if not choice.had_accident]
+    return sound[-1].chosen if sound and program.family else None
 
 
 def _prune(engines: Path) -> None:

@@ -216,9 +216,9 @@ def fit_tail(
                     break
             logits_of_val = val_logits(tail, val)
             if not (np.isfinite(losses).all() and np.isfinite(logits_of_val).all()):
-                has_diverged = True
                 if not epochs:
                     raise TrainingError(f"{stage}: in epoch {number} the loss was no longer a number")
+                has_diverged = True
                 break
             val_loss = float(calibrated_losses(logits_of_val, val.class_ids).mean()) if len(val) else None
             accuracy = float((logits_of_val.argmax(axis=1) == val.class_ids).mean()) if len(val) else None

@@ -1,7 +1,7 @@
 """One page about a trained model, for people: how good it is, how that was reached, and where it fails.
 
 A single HTML file that fetches nothing and runs nothing: style and drawings are inline, pictures are data URIs, and a
-content security policy forbids the rest. Whatever comes from data is escaped by `charts.tag`.
+content security policy forbids the rest. Whatever comes from data is escaped by `page.tag`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from mirada.backbone.weights import tensors_hash
 from mirada.data import PARTS, Part, Sample
 from mirada.errors import ImageError
 from mirada.learn import charts
-from mirada.learn.charts import Markup, Rung, percent, range_bar, table, tag, thumbnail
+from mirada.learn.charts import Rung, range_bar
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
 from mirada.model import Model
+from mirada.page import Markup, page, percent, table, tag, thumbnail
 from mirada.version import __version__
 from mirada.words import duration, last_stages
 
@@ -45,11 +46,6 @@ _FITS = {
     "pad": "Each picture is resized as a whole, and what is left of that shape around it is filled with grey.",
     "stretch": "Each whole picture is squeezed or stretched to that shape. Nothing is cut off.",
 }
-
-_HEAD = Markup(
-    """<meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/>"""
-)
 
 _Section = tuple[str, str, list[Markup]]
 """Its id in the page, its heading, its content."""
@@ -103,8 +99,7 @@ def report(
         *(tag("section", tag("h2", title), *content, id=id_) for id_, title, content in sections),
         tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
     )
-    head = tag("head", _HEAD, tag("title", f"{name}: report"), tag("style", Markup(charts.STYLE)))
-    return f"<!doctype html>\n{tag('html', head, tag('body', tag('main', *body)), lang='en')}\n"
+    return page(f"{name}: report", *body)
 
 
 def _score(model: Model, judged: Evaluation | None) -> _Section:

@@ -21,6 +21,7 @@ MODULES = (
     "mirada.learn",
     "mirada.model",
     "mirada.progress",
+    "mirada.search",
     "mirada.tasks",
 )
 

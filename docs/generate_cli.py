@@ -17,11 +17,11 @@ HEAD = """\
 # The command line
 
 This page is made from the commands by `python docs/generate_cli.py`. Every command has a public function of its name:
-`mirada.train` does what `mirada train` does.
+`mirada.train` does what `mirada train` does. What is asked of an index is a method of `mirada.Index`.
 
 Results go to standard output, notes and errors to standard error, and a progress bar appears on a terminal only. Exit
-status: 0 done, also a training that Ctrl-C ended with its best so far, which a note says; 1 done in part (`predict`: an
-image could not be read; it is named); 2 refused with the reason; 130 stopped by Ctrl-C with no result.
+status: 0 done, also a training that Ctrl-C ended with its best so far, which a note says; 1 done in part (`predict` and
+`index`: an image could not be read; it is named); 2 refused with the reason; 130 stopped by Ctrl-C with no result.
 """
 
 

@@ -10,6 +10,7 @@ train                        a data set -> a Model
 evaluate                     a Model and labelled images -> an Evaluation
 load, predict                a saved Model -> Predictions for new images
 engines                      how networks are run on this machine, and why so
+index, open_index            a collection of images -> an Index, in which what looks alike is found
 ```
 
 Names are loaded when they are first used: `import mirada` costs milliseconds.
@@ -40,6 +41,10 @@ _HOMES = {
     "load": "mirada.model",
     "predict": "mirada.model",
     "engines": "mirada.model",
+    "index": "mirada.search",
+    "Index": "mirada.search",
+    "open_index": "mirada.search",
+    "Hit": "mirada.search",
     "Boxes": "mirada.annotations",
     "Label": "mirada.annotations",
     "Mask": "mirada.annotations",
@@ -62,7 +67,9 @@ __all__ = [
     "ClaimError",
     "DataError",
     "Evaluation",
+    "Hit",
     "ImageError",
+    "Index",
     "Label",
     "Mask",
     "MiradaError",
@@ -82,8 +89,10 @@ __all__ = [
     "engines",
     "evaluate",
     "format_listing",
+    "index",
     "layers",
     "load",
+    "open_index",
     "parse",
     "predict",
     "train",
@@ -110,6 +119,7 @@ if TYPE_CHECKING:
     from mirada.image import Preparation, decode
     from mirada.learn import Evaluation, evaluate, train
     from mirada.model import Model, Prediction, engines, load, predict
+    from mirada.search import Hit, Index, index, open_index
 
 
 def __getattr__(name: str) -> Any:

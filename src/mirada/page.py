@@ -9,16 +9,31 @@ Does not know: models, files, what a page says.
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mirada.errors import UsageError
 from mirada.words import visible
 
-__all__ = ["STYLE", "THUMBNAIL", "Markup", "page", "percent", "table", "tag", "thumbnail", "together", "value_text"]
+__all__ = [
+    "STYLE",
+    "THUMBNAIL",
+    "Markup",
+    "page",
+    "percent",
+    "table",
+    "tag",
+    "thumbnail",
+    "together",
+    "value_text",
+    "write_page",
+]
 
 THUMBNAIL = 160
 """The longest side of a thumbnail, in pixels."""
@@ -114,6 +129,22 @@ _HEAD = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'{run}\"/>"
 )
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page. The file appears complete or not at all, and replaces an earlier one.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        os.replace(aside, path)  # noqa: PTH105  the name of the call is the point
+    except OSError as error:
+        raise UsageError(f"{path}: the page cannot be written ({error.strerror})") from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def value_text(value: str | float) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 
 from mirada.errors import ArchitectureError
 
-__all__ = ["Stage", "cut"]
+__all__ = ["Stage", "cut", "path_of", "traced"]
 
 GROWTH = 1.3
 """How many times the work of the later stages must grow by a stage, for it to be one of its own."""
@@ -51,7 +51,37 @@ def cut(module: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Stage, ..
     Raises:
         ArchitectureError: it cannot be traced, since its way depends on its values.
     """
-    module = module.eval()
+    graph, recorder = _recorded(module.eval(), input_shape)
+    nodes = [node for node in graph.nodes if node.op != "output"]
+    return tuple(
+        Stage(piece.name, _graph_module(module, nodes, piece), piece.work, recorder.shapes[nodes[piece.end - 1].name])
+        for piece in _joined(_pieces(module, nodes, recorder))
+    )
+
+
+def traced(module: nn.Module, input_shape: tuple[int, int, int]) -> tuple[fx.Graph, dict[str, tuple[int, ...]]]:
+    """The operations of a network, and the shape that each tensor has for one image, by the name of its operation.
+
+    Args:
+        module: takes (N, C, h, w).
+        input_shape: (C, h, w).
+
+    Raises:
+        ArchitectureError: it cannot be traced, since its way depends on its values.
+    """
+    graph, recorder = _recorded(module.eval(), input_shape)
+    return graph, recorder.shapes
+
+
+def path_of(node: fx.Node) -> str:
+    """The dotted name of the module that an operation stands in; "" for the network itself."""
+    if node.op == "call_module":
+        return str(node.target)
+    stack = [str(name) for name, _ in (node.meta.get("nn_module_stack") or {}).values()]
+    return stack[-1] if stack else ""
+
+
+def _recorded(module: nn.Module, input_shape: tuple[int, int, int]) -> tuple[fx.Graph, _Recorder]:
     try:
         graph = _Tracer().trace(module)
     except (TypeError, ValueError, RuntimeError, AttributeError, fx.proxy.TraceError) as error:
@@ -62,11 +92,7 @@ def cut(module: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Stage, ..
             recorder.run(torch.zeros(1, *input_shape))
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise ArchitectureError(f"the network cannot be run on {input_shape} by its stages: {error}") from error
-    nodes = [node for node in graph.nodes if node.op != "output"]
-    return tuple(
-        Stage(piece.name, _graph_module(module, nodes, piece), piece.work, recorder.shapes[nodes[piece.end - 1].name])
-        for piece in _joined(_pieces(module, nodes, recorder))
-    )
+    return graph, recorder
 
 
 class _Tracer(fx.Tracer):
@@ -166,21 +192,13 @@ def _part(module: nn.Module, node: fx.Node) -> tuple[str, bool]:
 
     Lists without a number in their name (`blocks`, `stages`, `features`) are looked into: their members are the parts.
     """
-    names, child, depth = [name for name in _path(node).split(".") if name], module, 0
+    names, child, depth = [name for name in path_of(node).split(".") if name], module, 0
     while depth < len(names):
         child = child.get_submodule(names[depth])
         depth += 1
         if not isinstance(child, (nn.Sequential, nn.ModuleList)) or names[depth - 1][-1].isdigit():
             break
     return ".".join(names[:depth]), depth > 1 or any(True for _ in child.children())
-
-
-def _path(node: fx.Node) -> str:
-    """The dotted name of the module that an operation stands in; "" for the network itself."""
-    if node.op == "call_module":
-        return str(node.target)
-    stack = [str(name) for name, _ in (node.meta.get("nn_module_stack") or {}).values()]
-    return stack[-1] if stack else ""
 
 
 def _learns(module: nn.Module, node: fx.Node) -> bool:

@@ -13,8 +13,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirada.cli.progress import progress_bar
-from mirada.cli.write import engine_lines, evaluation_lines, notes, prediction_line, shown, trained_lines, warn
+from mirada.cli.write import (
+    engine_lines,
+    evaluation_lines,
+    hit_lines,
+    index_lines,
+    notes,
+    prediction_line,
+    shown,
+    trained_lines,
+    warn,
+)
 from mirada.errors import UsageError
+from mirada.page import write_page
 from mirada.version import __version__
 
 if TYPE_CHECKING:
@@ -272,6 +283,96 @@ def engines(network: str | None, as_json: bool) -> None:
         print(
             "Nothing has been tried yet: train or predict, or name a network, such as mirada engines efficientnet-lite0"
         )
+
+
+@app.command()
+@click.argument(
+    "images", metavar="IMAGES...", nargs=-1, required=True, help="Folders, images, and tables (CSV with a column path)."
+)
+@click.option(
+    "-o", "--out", metavar="INDEX", required=True, help="The index: a folder, or an address such as s3://bucket/index."
+)
+@click.option(
+    "--from",
+    "network",
+    metavar="NETWORK",
+    help="What makes the vectors: a pretrained network (efficientnet-lite0, timm:NAME), or the directory of a model. "
+    "Default: what made the index before, else efficientnet-lite0.",
+)
+@click.option("--layer", metavar="NAME", help="Take the output of this layer, such as FC7, instead of the features.")
+@_as_json
+def index(images: tuple[str, ...], out: str, network: str | None, layer: str | None, as_json: bool) -> None:
+    """Make the index of a collection of images, or bring one up to date.
+
+    Only what is new or has changed is read. Exit status 1 where an image could not be read.
+    """
+    from mirada.search import index
+
+    with progress_bar() as progress:
+        made = index(images, out, network=network, layer=layer, progress=progress)
+    changes = made.changes
+    assert changes is not None
+    notes(changes.notes)
+    for path, reason in changes.unread.items():
+        warn(f"{shown(path)}: cannot be read: {reason}")
+    if as_json:
+        print(json.dumps({"index": out, "images": len(made), **changes.json()}, indent=2))
+    else:
+        print("\n".join(index_lines(made)))
+    if changes.unread:
+        raise click.exceptions.Exit(1)
+
+
+@app.command()
+@click.argument("place", metavar="INDEX", help="An index.")
+@click.argument(
+    "query",
+    metavar="QUERY...",
+    nargs=-1,
+    required=True,
+    help="Images, in files or in the index; several count together.",
+)
+@click.option("-k", metavar="N", type=_NUMBER, default=10, show_default=True, help="How many to find.")
+@click.option("--where", metavar="CONDITION", help="What hits must meet, such as \"label = 'pear' and width > 500\".")
+@click.option("--region", metavar="X,Y,W,H", help="Look for this part of the picture only, in pixels.")
+@click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="Write a page of thumbnails too.")
+@_as_json
+def search(
+    place: str,
+    query: tuple[str, ...],
+    k: int,
+    where: str | None,
+    region: str | None,
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """Find the images of an index that look like a picture.
+
+    In a condition stand the columns label, path, width, height, bytes, taken, camera, hash and those of your table,
+    compared by =, !=, <, <=, >, >=, IN, LIKE, BETWEEN, IS NULL, and joined by AND, OR, NOT.
+    """
+    from mirada.search import gallery, open_index
+
+    area = _region(region)
+    hits = open_index(place).search(query, k=k, where=where, region=area)
+    if page is not None:
+        write_page(gallery(query, hits, where, area), page)
+        notes([f"the page is {shown(str(page))}: open it in a browser"])
+    if as_json:
+        print(json.dumps([hit.json() for hit in hits], indent=2))
+    else:
+        print("\n".join(hit_lines(hits)))
+
+
+def _region(text: str | None) -> tuple[int, int, int, int] | None:
+    """What --region says."""
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
+        raise UsageError(f"--region is left,top,width,height in whole pixels, such as 10,20,200,150; got {text!r}")
+    left, top, width, height = map(int, numbers)
+    return left, top, width, height
 
 
 def _csv_rows(prediction: Prediction) -> list[list[Any]]:

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from mirada.engine import Choice
     from mirada.learn import Evaluation
     from mirada.model import Model, Prediction
+    from mirada.search import Hit, Index
 
-__all__ = ["engine_lines", "evaluation_lines", "notes", "prediction_line", "shown", "trained_lines", "warn"]
+__all__ = [
+    "engine_lines",
+    "evaluation_lines",
+    "hit_lines",
+    "index_lines",
+    "notes",
+    "prediction_line",
+    "shown",
+    "trained_lines",
+    "warn",
+]
 
 
 def warn(text: str) -> None:
@@ -179,6 +190,43 @@ def engine_lines(choice: Choice) -> list[str]:
         f"{choice.name} on {where['processors']} processors, {where['processor']} ({where['abilities']})",
         *(f"  {line}  {row[4]}" for line, row in zip(_aligned([row[:4] for row in rows]), rows, strict=True)),
     ]
+
+
+def index_lines(index: Index) -> list[str]:
+    """What the run did, and what to do next."""
+    changes = index.changes
+    assert changes is not None
+    counts = [(getattr(changes, name), words) for name, words in _CHANGES]
+    done = ", ".join(f"{count:,} {words}" for count, words in counts if count) or "nothing has changed"
+    unread = f"; {len(changes.unread):,} could not be read" if changes.unread else ""
+    return [
+        f"images    {len(index):,}: {done}{unread}",
+        f"vectors   {index.maker.dimension:,} numbers each, by {index.maker}",
+        *([] if index.effort is None else [_EFFORT.format(index.effort.recall, index.effort.asked)]),
+        f"saved     {index.place}",
+        f"try it    mirada search {index.place} IMAGE...",
+    ]
+
+
+_EFFORT = (
+    "nearest   looked for in a part of so large an index: {:.1%} of the ten nearest are found (measured on {} images)"
+)
+_CHANGES = (
+    ("new", "new"),
+    ("changed", "changed"),
+    ("moved", "known by their content"),
+    ("gone", "gone"),
+    ("unchanged", "as before"),
+)
+
+
+def hit_lines(hits: Sequence[Hit]) -> list[str]:
+    """The path of each, its label, and how much it is like the query."""
+    if not hits:
+        return ["nothing meets the condition"]
+    rows = [(f"{hit.similarity:.3f}", hit.words, hit.label or "-", shown(hit.path)) for hit in hits]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
 
 
 def prediction_line(prediction: Prediction) -> str:

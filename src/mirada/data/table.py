@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from mirada.data.folders import PART_NAMES
 from mirada.data.samples import PARTS, Dataset, Part, Sample, class_labels, some
 from mirada.errors import DataError
 
-__all__ = ["TABLE_SUFFIXES", "read_table"]
+__all__ = ["TABLE_SUFFIXES", "TableRow", "read_rows", "read_table"]
 
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv"})
 DELIMITERS: Final = (",", ";", "\t")
@@ -77,6 +77,73 @@ def read_table(table: Path) -> Dataset:
             f"{table}: no row has 'train' in the column '{columns.names[columns.split]}', so nothing to learn from."
         )
     return _dataset(table, columns, list(rows.values()), repeated)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """An image of a table, with all that the table says of it.
+
+    Args:
+        file: absolute, or relative to the current folder.
+        label: its class, or None where the table has no such column, or an empty cell.
+        cells: those of the other columns, by name.
+    """
+
+    file: Path
+    label: str | None
+    cells: dict[str, str]
+
+
+def read_rows(table: Path) -> tuple[tuple[str, ...], list[TableRow]]:
+    """Read a table of images of which nothing is to be learnt: a column path, and any others, label perhaps among them.
+
+    Returns the names of the columns besides path and label, and the rows. Files need not exist.
+
+    Raises DataError with the line: no column path, a row of another length, an empty path, a column named twice.
+    """
+    text = _read_text(table)
+    delimiter, names, path, label = _read_loose_header(table, text)
+    others = [column for column in range(len(names)) if column not in (path, label)]
+    twice = [
+        names[column]
+        for column in others
+        if [names[other].lower() for other in others].count(names[column].lower()) > 1
+    ]
+    if twice:
+        raise DataError(f"{table}, line 1: there are two columns '{twice[0]}'. Give each a name of its own.")
+    rows = []
+    records = _records(table, text, delimiter)
+    next(records)  # the header
+    for line, cells in records:
+        _check_length(table, line, cells, names)
+        if not cells[path]:
+            raise DataError(f"{table}, line {line}, column '{names[path]}': the cell is empty.")
+        _, file = _locate(table.parent, cells[path])
+        rows.append(
+            TableRow(file, (cells[label] or None) if label is not None else None, {names[i]: cells[i] for i in others})
+        )
+    return tuple(names[column] for column in others), rows
+
+
+def _read_loose_header(table: Path, text: str) -> tuple[str, list[str], int, int | None]:
+    """The delimiter under which the first row has a column path, all names, and where path and label stand."""
+    for delimiter in DELIMITERS:
+        try:
+            _, names = next(_records(table, text, delimiter), (0, []))
+        except DataError:  # quotes that make no sense under this delimiter
+            continue
+        path = _find(table, names, PATH_NAMES)
+        if path is not None:
+            return delimiter, names, path, _find(table, names, LABEL_NAMES)
+    raise DataError(f"{table}, line 1: there is no column path. The first row must name the columns.")
+
+
+def _check_length(table: Path, line: int, cells: list[str], names: Sequence[str]) -> None:
+    if len(cells) != len(names):
+        raise DataError(
+            f"{table}, line {line}: cells: {len(cells)}, columns in the header: {len(names)}. "
+            "Put quotes around a text that holds the delimiter."
+        )
 
 
 def _dataset(table: Path, columns: _Columns, rows: list[_Row], repeated: int) -> Dataset:
@@ -159,11 +226,7 @@ def _find(table: Path, names: list[str], wanted: tuple[str, ...]) -> int | None:
 
 
 def _read_row(table: Path, line: int, cells: list[str], columns: _Columns) -> _Row:
-    if len(cells) != len(columns.names):
-        raise DataError(
-            f"{table}, line {line}: cells: {len(cells)}, columns in the header: {len(columns.names)}. "
-            "Put quotes around a text that holds the delimiter."
-        )
+    _check_length(table, line, cells, columns.names)
     for column in (columns.path, columns.label, columns.split):
         if column is not None and not cells[column]:
             raise DataError(f"{table}, line {line}, column '{columns.names[column]}': the cell is empty.")

@@ -14,8 +14,9 @@ from typing import TypeVar
 from mirada.data.samples import Sample
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["map_samples"]
+__all__ = ["map_items", "map_samples"]
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -34,19 +35,40 @@ def map_samples(
 
     Raises ValueError where a number is below 1, and whatever the function raises, at the sample's turn.
     """
-    if (threads is not None and threads < 1) or ahead < 1:
-        raise ValueError(f"threads and ahead must be at least 1, got {threads} and {ahead}")
-    return _map(function, samples, available_cpus() if threads is None else threads, ahead)
+    return _map(function, samples, threads, ahead, lambda sample: sample.path is None)
+
+
+def map_items(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None, ahead: int = 64
+) -> Generator[Result, None, None]:
+    """Yield `function(item)` for every item, in their order; each is done by one of the threads. See `map_samples`."""
+    return _map(function, items, threads, ahead, lambda _: False)
 
 
 def _map(
-    function: Callable[[Sample], Result], samples: Iterable[Sample], threads: int, ahead: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int | None,
+    ahead: int,
+    is_done_here: Callable[[Item], bool],
+) -> Generator[Result, None, None]:
+    if (threads is not None and threads < 1) or ahead < 1:
+        raise ValueError(f"threads and ahead must be at least 1, got {threads} and {ahead}")
+    return _mapped(function, items, available_cpus() if threads is None else threads, ahead, is_done_here)
+
+
+def _mapped(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    ahead: int,
+    is_done_here: Callable[[Item], bool],
 ) -> Generator[Result, None, None]:
     pool = ThreadPoolExecutor(threads, thread_name_prefix="mirada-data")  # starts a thread only when it gets work
     waiting: deque[Callable[[], Result]] = deque()
     try:
-        for sample in samples:
-            waiting.append(partial(function, sample) if sample.path is None else pool.submit(function, sample).result)
+        for item in items:
+            waiting.append(partial(function, item) if is_done_here(item) else pool.submit(function, item).result)
             if len(waiting) >= ahead:
                 yield waiting.popleft()()
         while waiting:

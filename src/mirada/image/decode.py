@@ -49,7 +49,16 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mirada.errors import ImageError
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_FILE_BYTES", "MAX_PIXELS", "decode", "looks_like_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "decode",
+    "explained",
+    "looks_like_image",
+    "open_picture",
+    "read_file",
+]
 
 MAX_PIXELS = 100_000_000
 """The most pixels a picture may have: 300 MB of RGB, and about three times that while Pillow decodes it."""
@@ -117,12 +126,12 @@ def decode(
         name, data = name or "image", source
     else:
         name = name or os.fspath(source)
-        data = _read(name, Path(source))
+        data = read_file(name, Path(source))
     if not data:
         raise ImageError(name, "is empty (0 bytes)")
 
     _ignore_pillow_warnings()
-    with _explained(name), _open(name, data, max_pixels) as image:
+    with explained(name), open_picture(name, data, max_pixels) as image:
         pixels = _jpeg_pixels(name, data, image) if image.format in ("JPEG", "MPO") else None
         if pixels is None:
             pixels = _pillow_pixels(name, image)
@@ -140,7 +149,15 @@ def looks_like_image(path: str | os.PathLike[str]) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def _read(name: str, path: Path) -> bytes:
+def read_file(name: str, path: Path) -> bytes:
+    """The bytes of a file that may be a picture.
+
+    Args:
+        name: what to call it in an error.
+
+    Raises:
+        ImageError: it is missing, cannot be opened, is too large, or is no file.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -157,15 +174,19 @@ def _read(name: str, path: Path) -> bytes:
         raise ImageError(name, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _open(name: str, data: bytes, max_pixels: int) -> ImageFile.ImageFile:
-    """Read the header and hold its size against the limit; no pixel is decoded yet."""
+def open_picture(name: str, data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile.ImageFile:
+    """Read the header and hold its size against the limit; no pixel is decoded yet.
+
+    Raises:
+        ImageError: it is of no format that can be read, or too large.
+    """
     try:
         image = _open_heif(name, data) if _is_heif(data) else Image.open(BytesIO(data), formats=_FORMATS)
         pixels = image.width * image.height
     except UnidentifiedImageError as error:
         if data.startswith(b"\xff\xd8\xff") and b"Exif\0\0" in data:
             # Pillow lets some kinds of damage in EXIF stop it: hide the EXIF from it. The orientation is lost then.
-            return _open(name, data.replace(b"Exif\0\0", b"exif\0\0"), max_pixels)
+            return open_picture(name, data.replace(b"Exif\0\0", b"exif\0\0"), max_pixels)
         raise ImageError(name, _why_unidentified(data)) from error
     except Image.DecompressionBombError as error:  # "Image size (<pixels> pixels) exceeds limit of <limit> pixels, ..."
         pixels, pillows_limit = (int(number) for number in re.findall(r"\d+", str(error)))
@@ -207,7 +228,7 @@ def _why_unidentified(data: bytes) -> str:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """Turn whatever a decoder raises on hostile bytes, and that is nearly everything, into an `ImageError`."""
     try:
         yield

@@ -1,0 +1,9 @@
+"""The index of a collection, and what is found in it."""
+
+from mirada.search.build import Changes
+from mirada.search.embedding import Embedding, Maker
+from mirada.search.gallery import gallery
+from mirada.search.hits import Hit
+from mirada.search.index import Index, index, open_index
+
+__all__ = ["Changes", "Embedding", "Hit", "Index", "Maker", "gallery", "index", "open_index"]

@@ -1,0 +1,284 @@
+"""Images -> an index: what is new or has changed goes through the network, everything else stays as it is.
+
+An image whose file has the size and the time of last change that the index knows is taken as unchanged. Where these
+differ, its content is hashed: a file that was touched only, or moved, keeps its vector. What is done is committed every
+few seconds, so that a run that was interrupted or killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.backbone import BUILTIN
+from mirada.data.threads import map_items
+from mirada.errors import ImageError
+from mirada.image.decode import decode, read_file
+from mirada.image.facts import facts
+from mirada.image.look import look
+from mirada.progress import Progress, silent
+from mirada.search.collection import Collection, Found, collect
+from mirada.search.embedder import Embedder, Seen, embedder, embedder_of
+from mirada.search.embedding import Maker, check_same_maker
+from mirada.search.likeness import background
+from mirada.search.lookup import prepare
+from mirada.search.places import packed
+from mirada.search.table import Known, Row, Table
+from mirada.search.writer import check_free, writing
+from mirada.words import visible
+
+__all__ = ["Changes", "build"]
+
+ROWS: Final = 2_000
+SECONDS: Final = 10.0
+"""After so many images, or so long, what is done is committed."""
+SAMPLE: Final = 2_000
+"""Images from whose pairs is learnt how alike any two are."""
+FRESH: Final = 2_000_000_000
+"""Nanoseconds for which the time of a change does not tell whether a file was changed again."""
+STAGE: Final = "indexing images"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a run did.
+
+    Attributes:
+        new: images that were not there before.
+        changed: those whose content is another now.
+        moved: those whose content was there under another path, or was touched only: the network did not see them.
+        gone: those that are no longer there.
+        unchanged: those that were left as they are.
+        unread: those that could not be read, and why, by path.
+        notes: plain sentences about what was passed over.
+    """
+
+    new: int = 0
+    changed: int = 0
+    moved: int = 0
+    gone: int = 0
+    unchanged: int = 0
+    unread: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def build(
+    images: Sequence[str | os.PathLike[str]],
+    place: str,
+    *,
+    network: str | os.PathLike[str] | None = None,
+    layer: str | None = None,
+    progress: Progress = silent,
+) -> Changes:
+    """Make an index of images, or bring one up to date; see `mirada.search.index`."""
+    check_free(place)
+    collection = collect(images)
+    about = Table.open(place).about if Table.exists(place) else None
+    if about is None:
+        makes = embedder(network or BUILTIN, layer)
+    else:
+        makes = embedder_of(Maker.from_json(about["maker"]), about["projection"])
+        if network is not None or layer is not None:
+            check_same_maker(makes.maker, embedder(network or makes.maker.network, layer).maker)
+    with writing(place) as before_change:
+        table = Table.open(place) if Table.exists(place) else _created(place, makes)
+        check_same_maker(
+            Maker.from_json(table.about["maker"]), makes.maker
+        )  # another process may have made it just now
+        table.add_columns(collection.columns)
+        return _Run(table, makes, collection, before_change, progress).changes()
+
+
+def _created(place: str, makes: Embedder) -> Table:
+    projection = makes.projection
+    values = None if projection is None else projection.to_json()
+    return Table.create(place, makes.maker.to_json(), makes.maker.dimension, values)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An image that was read: its row, and its pixels for the network, or None where its vector is there already."""
+
+    row: Row
+    pixels: NDArray[np.uint8] | None
+
+
+class _Run:
+    """One run over a collection."""
+
+    def __init__(
+        self,
+        table: Table,
+        makes: Embedder,
+        collection: Collection,
+        before_change: Callable[[], None],
+        progress: Progress,
+    ) -> None:
+        self.table, self.makes, self.collection = table, makes, collection
+        self.before_change, self.progress = before_change, progress
+        self.known = table.known()
+        self.contents = {known.hash for known in self.known.values()}
+        self.unread: dict[bytes, str] = {}
+        self.counts = dict.fromkeys(("new", "changed", "moved"), 0)
+        self.rows: list[Row] = []
+        self.seen: list[Seen | None] = []
+        self.committed = time.monotonic()
+
+    def changes(self) -> Changes:
+        """Do it all."""
+        doubtful = [found for found in self.collection.images if not self._is_unchanged(found)]
+        unchanged = len(self.collection.images) - len(doubtful)
+        self._take(doubtful)
+        gone = self._remove_gone()
+        self._tell_unread()
+        self._settle()
+        unread = {visible(os.fsdecode(file)): reason for file, reason in self.unread.items()}
+        return Changes(**self.counts, gone=gone, unchanged=unchanged, unread=unread, notes=self.collection.notes)
+
+    def _change(self) -> None:
+        """To be called before each change: what was learnt of the whole is then to be learnt anew."""
+        self.before_change()
+        if self.table.about["settled"]:
+            self.table.tell(settled=False)
+
+    def _settle(self) -> None:
+        """Learn what is true of the whole, where it has changed, also in a run that was killed."""
+        if self.table.about["settled"]:
+            return
+        self.before_change()
+        self.table.tidy()
+        sample = background(*self.table.seen(self.table.drawn(SAMPLE)))
+        effort = prepare(self.table)
+        self.before_change()
+        self.table.tell(background=sample, effort=None if effort is None else effort.to_json(), settled=True)
+
+    def _is_unchanged(self, found: Found) -> bool:
+        known = self.known.get(found.file)
+        if known is None:
+            return False
+        try:
+            status = found.path.stat()
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns, found.said) == (known.size, known.modified, known.said)
+
+    def _take(self, doubtful: Sequence[Found]) -> None:
+        done = 0
+        results = map_items(self._read, doubtful, ahead=32)
+
+        def items() -> Iterator[tuple[Row | None, NDArray[np.uint8] | None]]:
+            nonlocal done
+            for found, outcome in zip(doubtful, results, strict=True):
+                done += 1
+                if isinstance(outcome, ImageError):
+                    self.unread[found.file] = outcome.reason
+                    yield None, None
+                else:
+                    yield outcome.row, outcome.pixels
+                self.progress(STAGE, done, len(doubtful))
+
+        with closing(results):
+            try:
+                for row, seen in self.makes.stream(items()):
+                    if row is not None:
+                        self.rows.append(row)
+                        self.seen.append(seen)
+                    if len(self.rows) >= ROWS or time.monotonic() - self.committed > SECONDS:
+                        self._commit()
+            finally:  # also where the person stops it
+                self._commit()
+
+    def _read(self, found: Found) -> _Read | ImageError:
+        """One image, by one of the threads."""
+        name = str(found.path)
+        try:
+            status = found.path.stat()
+            data = read_file(name, found.path)
+            content = hashlib.sha256(data).hexdigest()
+            is_kept = content in self.contents
+            image = decode(data, name=name)
+        except ImageError as error:
+            return error
+        except OSError as error:
+            return ImageError(name, f"cannot be opened: {error.strerror}")
+        said = facts(data)
+        is_fresh = time.time_ns() - status.st_mtime_ns < FRESH
+        row: Row = {
+            "path": visible(name),
+            "label": found.label,
+            "width": image.shape[1],
+            "height": image.shape[0],
+            "bytes": len(data),
+            "taken": said.taken,
+            "camera": said.camera,
+            "hash": content,
+            "file": found.file,
+            "source": os.fsencode(found.source),
+            "said": found.said,
+            "modified": -1 if is_fresh else status.st_mtime_ns,
+            "look": look(image),
+        }
+        return _Read(row | found.columns, None if is_kept else self.makes.pixels(image))
+
+    def _commit(self) -> None:
+        """Write what is done."""
+        if not self.rows:
+            return
+        rows, vectors = self._filled()
+        is_known = [row["file"] in self.known for row in self.rows]
+        self._change()
+        for are_new in (True, False):
+            chosen = [i for i, known in enumerate(is_known) if known is not are_new]
+            if chosen:
+                self.table.put([rows[i] for i in chosen], np.stack([vectors[i] for i in chosen]), are_new=are_new)
+        for row, seen, known in zip(self.rows, self.seen, is_known, strict=True):
+            self.counts["moved" if seen is None else "changed" if known else "new"] += 1
+            self.known[row["file"]] = Known(*(row[name] for name in ("bytes", "modified", "hash", "said", "source")))
+        self.rows, self.seen, self.committed = [], [], time.monotonic()
+
+    def _filled(self) -> tuple[list[Row], list[NDArray[np.float32]]]:
+        """The rows that are done, whole, and their vectors; what the network did not see has those of its content."""
+        had = self.table.seen_of([row["hash"] for row, seen in zip(self.rows, self.seen, strict=True) if seen is None])
+        rows, vectors = [], []
+        for row, seen in zip(self.rows, self.seen, strict=True):
+            if seen is None and row["hash"] in had:
+                vector, places = had[row["hash"]]
+            else:
+                if seen is None:  # the image that had this content has another by now
+                    seen = self.makes.see([decode(os.fsdecode(row["file"]))])[0]
+                vector, places = seen.vector, None if seen.places is None else packed(seen.places)
+            rows.append(row | {"places": places})
+            vectors.append(vector)
+        return rows, vectors
+
+    def _remove_gone(self) -> int:
+        """Take out what would have been met, but was not, and what can no longer be read."""
+        met = {found.file for found in self.collection.images}
+        covers = self.collection.covers
+        gone = [file for file, known in self.known.items() if file not in met and covers(file, known.source)]
+        lost = [file for file in self.unread if file in self.known]
+        if gone or lost:
+            self._change()
+            self.table.remove([*gone, *lost])
+        return len(gone)
+
+    def _tell_unread(self) -> None:
+        """Write which images could not be read; what is said of others stays."""
+        before = self.table.unread()
+        met = {found.file for found in self.collection.images}
+        stay = {file: why for file, why in before.items() if file not in met and not self.collection.covers(file, b"")}
+        if (stay | self.unread) != before:
+            self._change()
+            self.table.tell_unread(stay | self.unread)

@@ -1,0 +1,58 @@
+"""Where the tables of an index are: LanceDB, in a folder or in object storage."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from mirada.errors import UsageError
+
+__all__ = ["connected", "explained", "is_remote"]
+
+
+def is_remote(place: str) -> bool:
+    """Whether it is an address in object storage."""
+    return "://" in place
+
+
+def connected(place: str) -> Any:
+    """The database of LanceDB at a place; a folder is made where there is none."""
+    with explained(place):
+        return _lancedb().connect(place)
+
+
+def _lancedb() -> ModuleType:
+    """LanceDB, imported without its client of catalogue servers, which takes as long as all the rest."""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # it would tell on standard error of each new table
+    client = "lance_namespace_urllib3_client"
+    spec = None if {client, "lancedb"} & set(sys.modules) else importlib.util.find_spec(client)
+    if spec is not None:
+        bare = ModuleType(client)  # its modules can be imported, what it imports itself is not
+        bare.__path__ = list(spec.submodule_search_locations or [])
+        sys.modules[client] = bare
+    try:
+        import lancedb
+    except ImportError:  # another version of it needs more
+        if spec is None:
+            raise
+        del sys.modules[client]
+        import lancedb
+    finally:
+        if spec is not None:
+            sys.modules.pop(client, None)
+    return lancedb
+
+
+@contextmanager
+def explained(place: str) -> Iterator[None]:
+    """What goes wrong below, as an error of mirada's that names the index."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"{place}: the index cannot be read or written: {first}") from error

@@ -1,0 +1,64 @@
+"""How alike two pictures are: by what is in them, and by what is where; and how alike any two of a collection are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.search.places import alike, unpacked
+
+__all__ = ["FEWEST", "SHARES", "background", "likeness", "share_below"]
+
+WEIGHT: Final = 3.0
+"""How much the places count, the vectors counting 1; chosen by benchmarks/retrieval.py."""
+SHARES: Final = (0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+"""Of the pairs of a collection, for which `background` tells how alike they are."""
+FEWEST: Final = 30
+"""Images from which random pairs tell something."""
+DRAWN: Final = 200
+"""Images that are compared with all others that were drawn."""
+
+
+def likeness(
+    cosines: NDArray[np.float32], query: NDArray[np.float32] | None, kept: Sequence[bytes | None]
+) -> NDArray[np.float32]:
+    """How alike a picture is to others, 1 for the same: (N,).
+
+    Args:
+        cosines: (N,) of the vectors.
+        query: the places of the picture (P, E), or None.
+        kept: the places of the others, as they are kept.
+    """
+    have = [places for places in kept if places is not None]
+    if query is None or not have:
+        return cosines
+    return np.asarray((cosines + WEIGHT * alike(query, unpacked(have))) / (1 + WEIGHT), np.float32)
+
+
+def background(vectors: NDArray[np.float32], kept: Sequence[bytes | None]) -> list[float] | None:
+    """How alike random pairs are: the likeness below which each of `SHARES` of the pairs lies; None for a few images.
+
+    Args:
+        vectors: (N, D), each of length 1, drawn at random.
+        kept: their places, as they are kept.
+    """
+    if len(vectors) < FEWEST:
+        return None
+    found = []
+    for i in range(min(DRAWN, len(vectors) - 1)):
+        own = kept[i]
+        query = None if own is None else unpacked([own])[0].astype(np.float32) / 127
+        found.append(likeness(vectors[i + 1 :] @ vectors[i], query, kept[i + 1 :]))
+    return [float(value) for value in np.quantile(np.concatenate(found), SHARES)]
+
+
+def share_below(values: Sequence[float], value: float) -> float:
+    """The share of random pairs that are less alike.
+
+    Args:
+        values: what `background` told.
+    """
+    return float(np.interp(value, values, SHARES))

@@ -1,0 +1,417 @@
+"""The tables of an index, kept by LanceDB in a folder or in object storage.
+
+```
+INDEX/
+  images.lance   one row an image that could be read: what is known of it, and its vector
+  unread.lance   one row an image that could not: its path and the reason
+  about.lance    one row of JSON: the version of this format, what made the vectors, the columns, what was measured
+```
+
+A change is one new version of a table, whole or not at all: a process may be killed at any moment, and others may read
+meanwhile. `about` is made last, so an index that was not made whole is none.
+
+Does not know: networks, pixels, how near two vectors are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.errors import DataError, UsageError
+from mirada.search.database import connected, explained, is_remote
+from mirada.search.where import ColumnKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mirada.search.effort import Effort
+
+__all__ = ["COLUMNS", "FORMAT", "RESERVED", "Known", "Row", "Table", "matrix_of"]
+
+FORMAT: Final = 1
+"""Of the tables; one more where an older mirada could not read them."""
+
+COLUMNS: Final[dict[str, ColumnKind]] = {
+    "path": "text",
+    "label": "text",
+    "width": "number",
+    "height": "number",
+    "bytes": "number",
+    "taken": "text",
+    "camera": "text",
+    "hash": "text",
+}
+"""Those that every index has, and that a condition may name."""
+
+RESERVED: Final = frozenset(
+    {*COLUMNS, "file", "source", "modified", "said", "look", "places", "vector", "_rowid", "_distance"}
+)
+"""Names that no column of the person's table can have."""
+
+Row = dict[str, Any]
+"""What is known of one image, by column: those of `COLUMNS`, of the person's table, and those of `Known`; `file`, the
+path as bytes; `look`, 8 bytes that tell the picture, not the file; `places`, what is where, as bytes, or None."""
+
+OLD: Final = timedelta(hours=1)
+"""How long what was replaced is kept, for those who read it meanwhile."""
+_WHOLE: Final = frozenset({"width", "height", "bytes"})
+_IMAGES, _UNREAD, _ABOUT = "images", "unread", "about"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What tells whether an image has changed.
+
+    Attributes:
+        size: bytes of its file.
+        modified: the time of its last change, in nanoseconds.
+        hash: SHA-256 of its content.
+        said: a hash of what is said of it: its label, and its row in a table.
+        source: what was given that led to it.
+    """
+
+    size: int
+    modified: int
+    hash: str
+    said: bytes
+    source: bytes
+
+
+class Table:
+    """An index that is open.
+
+    Attributes:
+        place: the folder, or the address in object storage.
+        about: what is known of the whole: `format`, `maker` (what makes the vectors), `dimension`, `columns` (those
+            that a condition may name, and what their values are), `settled` (whether what was measured of the whole is
+            true of it as it is now), and what was measured.
+    """
+
+    def __init__(self, place: str, database: Any) -> None:
+        self.place = place
+        self._database = database
+        self.about = _about(place, database.open_table(_ABOUT))
+        self._images = database.open_table(_IMAGES)
+
+    def __len__(self) -> int:
+        return int(self._images.count_rows())
+
+    @classmethod
+    def open(cls, place: str) -> Table:
+        """Open what is there.
+
+        Raises:
+            DataError: there is no index, or one of a later version of mirada.
+        """
+        if not cls.exists(place):
+            raise DataError(f"{place}: there is no index: make one with mirada index IMAGES... -o {place}")
+        database = connected(place)
+        with explained(place):
+            return cls(place, database)
+
+    @classmethod
+    def exists(cls, place: str) -> bool:
+        """Whether there is an index, of whatever version."""
+        if not is_remote(place):  # connecting would make the folder
+            return (Path(place) / f"{_ABOUT}.lance").is_dir()
+        with explained(place):
+            return _ABOUT in connected(place).list_tables().tables
+
+    @classmethod
+    def create(
+        cls, place: str, maker: Mapping[str, Any], dimension: int, projection: Mapping[str, Any] | None
+    ) -> Table:
+        """Make an empty one. What was left there by a process that was killed before it had made one is replaced.
+
+        Args:
+            maker: what will make the vectors, plain values.
+            dimension: of the vectors.
+            projection: what is made of the places, plain values; None where there are none.
+
+        Raises:
+            UsageError: it cannot be written there.
+        """
+        database = connected(place)
+        with explained(place):
+            database.create_table(_IMAGES, schema=_schema(COLUMNS, dimension), mode="overwrite")
+            database.create_table(_UNREAD, schema=_unread_schema(), mode="overwrite")
+            about = {
+                "format": FORMAT,
+                "maker": dict(maker),
+                "dimension": dimension,
+                "columns": COLUMNS,
+                "projection": projection,
+                "settled": False,
+            }
+            database.create_table(_ABOUT, data=_about_row(about))
+            return cls(place, database)
+
+    @property
+    def columns(self) -> dict[str, ColumnKind]:
+        """Those that a condition may name, and what their values are."""
+        return dict(self.about["columns"])
+
+    @property
+    def version(self) -> int:
+        """Of the images: one more with each change, so that row ids of another may mean other images."""
+        return int(self._images.version)
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors."""
+        return int(self.about["dimension"])
+
+    def tell(self, **facts: Any) -> None:
+        """Add to what is known of the whole, or replace it."""
+        self.about = {**self.about, **facts}
+        with explained(self.place):
+            self._database.open_table(_ABOUT).add(_about_row(self.about), mode="overwrite")
+
+    def add_columns(self, columns: Mapping[str, ColumnKind]) -> None:
+        """Add columns of the person's table, without a value for the images that are there.
+
+        Raises:
+            UsageError: one of them holds other values than before.
+        """
+        for name, kind in columns.items():
+            had = self.columns.get(name)
+            if had not in (None, kind):
+                raise UsageError(f"the column '{name}' holds a {kind}, but in the index {self.place} a {had}")
+        new = {name: kind for name, kind in columns.items() if name not in self.columns}
+        if new:
+            import pyarrow as pa
+
+            with explained(self.place):
+                have = set(self._images.schema.names)  # a killed process may have added some
+                lacking = [pa.field(name, _type(name, kind)) for name, kind in new.items() if name not in have]
+                if lacking:
+                    self._images.add_columns(pa.schema(lacking))
+            self.tell(columns=self.columns | new)
+
+    def known(self) -> dict[bytes, Known]:
+        """Every image that is there, by its path."""
+        found: dict[bytes, Known] = {}
+        names = ("file", "bytes", "modified", "hash", "said", "source")
+        for batch in self.batches(names):
+            rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+            found.update((file, Known(*known)) for file, *known in rows)
+        return found
+
+    def seen_of(self, contents: Sequence[str]) -> dict[str, tuple[NDArray[np.float32], bytes | None]]:
+        """Vector (D,) and places of images by the SHA-256 of their content, for those that are there."""
+        found: dict[str, tuple[NDArray[np.float32], bytes | None]] = {}
+        for begin in range(0, len(contents), 1_000):
+            hashes = ", ".join(f"'{content}'" for content in contents[begin : begin + 1_000])
+            for batch in self.batches(("hash", "places", "vector"), f"hash IN ({hashes})"):
+                seen = zip(matrix_of(batch), batch.column("places").to_pylist(), strict=True)
+                found.update(zip(batch.column("hash").to_pylist(), seen, strict=True))
+        return found
+
+    def put(self, rows: Sequence[Row], vectors: NDArray[np.floating], *, are_new: bool) -> None:
+        """Add images, or put them in the place of those of the same path, all at once.
+
+        Args:
+            rows: a column that one lacks is unknown.
+            vectors: (N, D).
+            are_new: whether no image of these paths is there.
+        """
+        import pyarrow as pa
+
+        if not rows:
+            return
+        schema = _schema(self.columns, self.dimension)
+        arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in list(schema)[:-1]]
+        flat = pa.array(np.ascontiguousarray(vectors, np.float16).ravel())
+        arrays.append(pa.FixedSizeListArray.from_arrays(flat, self.dimension))
+        data = pa.Table.from_arrays(arrays, schema=schema)
+        with explained(self.place):
+            if are_new:
+                self._images.add(data)
+            else:
+                merge = self._images.merge_insert("file").when_matched_update_all().when_not_matched_insert_all()
+                merge.execute(data)
+
+    def remove(self, files: Sequence[bytes]) -> None:
+        """Take images out."""
+        with explained(self.place):
+            for begin in range(0, len(files), 1_000):
+                self._images.delete(f"file IN ({', '.join(map(_literal, files[begin : begin + 1_000]))})")
+
+    def unread(self) -> dict[bytes, str]:
+        """The images that could not be read, by path, and why."""
+        with explained(self.place):
+            table = self._database.open_table(_UNREAD).to_arrow()
+        return dict(zip(table["file"].to_pylist(), table["reason"].to_pylist(), strict=True))
+
+    def tell_unread(self, reasons: Mapping[bytes, str]) -> None:
+        """Say which images could not be read, in the place of what was said before."""
+        import pyarrow as pa
+
+        table = pa.table([list(reasons), list(reasons.values())], schema=_unread_schema())
+        with explained(self.place):
+            self._database.open_table(_UNREAD).add(table, mode="overwrite")
+
+    def batches(self, columns: Sequence[str], where: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Some columns, and `_rowid`, of all rows, or of those for which a filter in SQL is true."""
+        query = self._images.search().select(list(columns)).with_row_id(True)
+        if where is not None:
+            query = query.where(where)
+        with explained(self.place):
+            yield from query.to_batches(batch_size=8_192)
+
+    def rows(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> list[Row]:
+        """What is known of some images, in this order: the columns that a condition may name and `file`, or these."""
+        names = [*self.columns, "file"] if columns is None else list(columns)
+        with explained(self.place):
+            table = self._images.take_row_ids([int(i) for i in ids]).select(names).with_row_id().to_arrow()
+        found = {row["_rowid"]: row for row in table.to_pylist()}
+        return [found[int(i)] for i in ids]
+
+    def row(self, file: bytes) -> Row | None:
+        """What is known of one image; None where it is not there."""
+        names = [*self.columns, "file", "modified"]
+        batches = [batch for batch in self.batches(names, f"file = {_literal(file)}") if len(batch)]
+        return dict(batches[0].to_pylist()[0]) if batches else None
+
+    def ids(self, condition: str | None = None) -> NDArray[np.int64]:
+        """The row ids of all images, or of those for which a filter in SQL is true: (N,)."""
+        batches = [batch.column("_rowid").to_numpy() for batch in self.batches((), condition)]
+        return np.concatenate([np.zeros(0, np.int64), *batches]).astype(np.int64)
+
+    def count(self, condition: str) -> int:
+        """For how many images a filter in SQL is true."""
+        with explained(self.place):
+            return int(self._images.count_rows(condition))
+
+    def vectors(self, condition: str | None = None) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Row ids (n,) and vectors (n, D), some at a time."""
+        for batch in self.batches(("vector",), condition):
+            yield batch.column("_rowid").to_numpy().astype(np.int64), matrix_of(batch)
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], list[bytes | None]]]:
+        """Row ids (n,), vectors (n, D) and places of all images, some at a time, always in the same order."""
+        for batch in self.batches(("places", "vector")):
+            ids = batch.column("_rowid").to_numpy().astype(np.int64)
+            yield ids, matrix_of(batch), batch.column("places").to_pylist()
+
+    def facts(self) -> pa.Table:
+        """What else is known of all images, in the order of `blocks`."""
+        import pyarrow as pa
+
+        names = [*self.columns, "file"]
+        batches = list(self.batches(names))
+        empty = pa.schema([self._images.schema.field(name) for name in names]).empty_table()
+        return pa.Table.from_batches(batches).select(names) if batches else empty
+
+    def seen(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[bytes | None]]:
+        """Vectors (N, D) and places of some images, in this order."""
+        with explained(self.place):
+            names = ["places", "vector"]
+            table = self._images.take_row_ids([int(i) for i in ids]).select(names).with_row_id().to_arrow()
+        rows = {int(i): place for place, i in enumerate(table["_rowid"].to_numpy())}
+        order = [rows[int(i)] for i in ids]
+        places = table["places"].to_pylist()
+        return _matrix(table, self.dimension)[order], [places[row] for row in order]
+
+    def drawn(self, most: int) -> NDArray[np.int64]:
+        """The row ids of images drawn at random, the same for the same table."""
+        return np.random.default_rng(0).permutation(self.ids())[:most]
+
+    def near(
+        self, query: NDArray[np.float32], k: int, effort: Effort, condition: str | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """What LanceDB finds by cells of its own: row ids (k,) and vectors (k, D), the nearest first, perhaps not all.
+
+        Args:
+            query: (D,).
+            condition: a filter in SQL.
+        """
+        search = (
+            self._images.search(query).distance_type("l2").select(["vector", "_distance"]).with_row_id(True).limit(k)
+        )
+        search = search.nprobes(effort.cells).refine_factor(math.ceil(effort.candidates / k))
+        if condition is not None:
+            search = search.where(condition, prefilter=True)
+        with explained(self.place):
+            found = search.to_arrow()
+        return found["_rowid"].to_numpy().astype(np.int64), _matrix(found, self.dimension)
+
+    def make_cells(self, cells: int) -> None:
+        """Let LanceDB put the vectors into so many cells of its own (RaBitQ: Gao and Long 2024)."""
+        from lancedb.index import IvfRq, IvfSq
+
+        code = IvfRq if self.dimension % 8 == 0 else IvfSq
+        kind = code(distance_type="l2", num_partitions=cells, max_iterations=10, sample_rate=64)
+        with explained(self.place):
+            self._images.create_index("vector", config=kind, replace=True)
+
+    def tidy(self) -> None:
+        """Join small pieces, and forget what was replaced a while ago."""
+        with explained(self.place):
+            for name in (_IMAGES, _UNREAD, _ABOUT):
+                self._database.open_table(name).optimize(cleanup_older_than=OLD)
+            self._images = self._database.open_table(_IMAGES)
+
+
+def matrix_of(batch: pa.RecordBatch) -> NDArray[np.float32]:
+    """The vectors (N, D) of a batch."""
+    column = batch.column("vector")
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, np.float32).reshape(len(column), -1)
+
+
+def _matrix(table: pa.Table, dimension: int) -> NDArray[np.float32]:
+    """The vectors (N, D) of a table."""
+    parts = [matrix_of(batch) for batch in table.to_batches() if len(batch)]
+    return np.concatenate(parts) if parts else np.zeros((0, dimension), np.float32)
+
+
+def _schema(columns: Mapping[str, ColumnKind], dimension: int) -> pa.Schema:
+    import pyarrow as pa
+
+    fields = [pa.field(name, _type(name, kind)) for name, kind in columns.items()]
+    fields += [pa.field("file", pa.binary()), pa.field("source", pa.binary()), pa.field("modified", pa.int64())]
+    fields += [pa.field("said", pa.binary(8)), pa.field("look", pa.binary(8)), pa.field("places", pa.binary())]
+    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float16(), dimension))])
+
+
+def _unread_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([pa.field("file", pa.binary()), pa.field("reason", pa.string())])
+
+
+def _type(name: str, kind: ColumnKind) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.int64() if name in _WHOLE else {"text": pa.string(), "number": pa.float64(), "truth": pa.bool_()}[kind]
+
+
+def _literal(file: bytes) -> str:
+    return f"X'{file.hex()}'"
+
+
+def _about_row(about: Mapping[str, Any]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({"json": [json.dumps(about)]})
+
+
+def _about(place: str, table: Any) -> dict[str, Any]:
+    try:
+        about = json.loads(table.to_arrow()["json"][-1].as_py())
+        version = int(about["format"])
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise DataError(f"{place}: there are tables, but no index of mirada's") from error
+    if version > FORMAT:
+        raise DataError(f"{place}: the index has format {version}, this mirada reads up to {FORMAT}: upgrade mirada")
+    return dict(about)

@@ -1,0 +1,140 @@
+"""One process at a time changes an index.
+
+In a folder a lock of the operating system says so, which ends with the process that holds it, however that ends. In
+object storage there is no such lock: a row names the process that writes and until when, and is renewed with every
+change. Where that process was killed, another may write when the time is over.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from mirada.errors import UsageError
+from mirada.search.database import connected, explained, is_remote
+
+__all__ = ["check_free", "writing"]
+
+LEASE: Final = 120.0
+"""Seconds for which a process may write in object storage without renewing."""
+_LOCK: Final = ".writing"
+_OURS: Final = frozenset({_LOCK, "cells", "cells.aside"})
+_TABLE: Final = "writer"
+
+
+@contextmanager
+def writing(place: str) -> Iterator[Callable[[], None]]:
+    """Be the only one who changes the index, as long as the block lasts.
+
+    Yields:
+        What is to be called before each change.
+
+    Raises:
+        UsageError: another process is writing, or has taken over meanwhile.
+    """
+    if is_remote(place):
+        with _leased(place) as renew:
+            yield renew
+    else:
+        with _locked(Path(place)):
+            yield lambda: None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise UsageError(f"{folder}: the index cannot be written there ({error.strerror})") from error
+    try:
+        if not _lock(descriptor):
+            raise UsageError(f"{folder}: another process is writing to this index: wait until it is done")
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def check_free(place: str) -> None:
+    """Refuse a place that holds something else than an index.
+
+    Raises:
+        UsageError: it is a file, or a folder with other things in it.
+    """
+    folder = Path(place)
+    if is_remote(place) or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is a file: name a new folder for the index with -o")
+    strange = [entry.name for entry in folder.iterdir() if entry.name not in _OURS and entry.suffix != ".lance"]
+    if strange:
+        raise UsageError(
+            f"{folder} holds other things, such as '{min(strange)}': name a new folder for the index with -o"
+        )
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file for this process; False where another has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _leased(place: str) -> Iterator[Callable[[], None]]:
+    table = _lease_table(place)
+    own = uuid.uuid4().hex
+
+    def take(where: str) -> bool:
+        until = time.time() + LEASE
+        with explained(place):
+            table.checkout_latest()
+            return int(table.update(where=where, values={"holder": own, "until": until}).rows_updated) == 1
+
+    def renew() -> None:
+        if not take(f"holder = '{own}'"):
+            raise UsageError(f"{place}: another process has begun to write to this index: this one stops")
+
+    if not take(f"until < {time.time()!r}"):
+        left = max(0.0, float(table.to_arrow()["until"][0].as_py()) - time.time())
+        raise UsageError(
+            f"{place}: another process is writing to this index: wait until it is done\n"
+            f"  or, if it was killed, {left:.0f} s"
+        )
+    try:
+        yield renew
+    finally:
+        with explained(place):
+            table.checkout_latest()
+            table.update(where=f"holder = '{own}'", values={"until": 0.0})
+
+
+def _lease_table(place: str) -> Any:
+    """The table of the row, made where it is missing; only the first who makes it makes it."""
+    database = connected(place)
+    with explained(place):
+        try:
+            return database.open_table(_TABLE)
+        except ValueError:
+            pass
+        try:
+            return database.create_table(_TABLE, data=[{"holder": "", "until": 0.0}])
+        except (ValueError, RuntimeError, OSError):  # another process made it meanwhile
+            return database.open_table(_TABLE)

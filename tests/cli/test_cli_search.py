@@ -1,0 +1,110 @@
+"""mirada index and mirada search, as a person and as a program use them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def world(textures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos, one of them broken, and their index. Read only."""
+    from mirada.search import index
+
+    here = tmp_path_factory.mktemp("search")
+    shutil.copytree(textures, here / "photos")
+    (here / "photos" / "dots" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    index(here / "photos", here / "made")
+    return here
+
+
+@pytest.fixture
+def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(world)
+    return world
+
+
+def test_index_says_what_it_did(mirada, here, tmp_path):
+    said = mirada("index", "photos", "-o", tmp_path / "again")
+    assert said.status == 1
+    assert f"mirada: {here}/photos/dots/broken.png: cannot be read: " in said.err
+    assert said.out.splitlines() == [
+        "images    30: 30 new; 1 could not be read",
+        "vectors   1,280 numbers each, by efficientnet-lite0",
+        f"saved     {tmp_path}/again",
+        f"try it    mirada search {tmp_path}/again IMAGE...",
+    ]
+    (here / "photos" / "dots" / "broken.png").touch()
+    told = mirada("index", "photos", "-o", tmp_path / "again", "--json")
+    assert told.status == 1
+    assert (told.json["images"], told.json["unchanged"], told.json["new"]) == (30, 30, 0)
+    assert list(told.json["unread"]) == [f"{here}/photos/dots/broken.png"]
+
+
+def test_search_for_people(mirada, here):
+    said = mirada("search", "made", "photos/dots/03.png", "-k", "3")
+    assert (said.status, said.err) == (0, "")
+    rows = [line.split("  ") for line in said.out.splitlines()]
+    assert [row[2] for row in rows] == ["dots"] * 3
+    assert all(row[-1].startswith(f"{here}/photos/dots/") for row in rows)
+    assert [float(row[0]) for row in rows] == sorted((float(row[0]) for row in rows), reverse=True)
+
+
+def test_search_for_programs(mirada, here):
+    told = mirada("search", "made", "photos/dots/03.png", "-k", "40", "--where", "label = 'checks'", "--json").json
+    assert len(told) == 10
+    assert {hit["label"] for hit in told} == {"checks"}
+    assert set(told[0]) == {
+        *("path", "similarity", "nearer_than", "label", "width", "height", "bytes", "taken", "camera", "hash"),
+    }
+
+
+def test_a_page_of_what_was_found(mirada, here, tmp_path):
+    page = tmp_path / "found.html"
+    said = mirada("search", "made", "photos/dots/03.png", "photos/dots/04.png", "-k", "4", "--html", page)
+    assert said.status == 0
+    assert f"the page is {page}" in said.err
+    text = page.read_text()
+    assert text.count("<img ") == 2 + 4
+    assert "4 pictures that look like these together" in text
+    assert "http" not in text.replace("http-equiv", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["found.html"]
+
+
+def test_nothing_meets_the_condition(mirada, here):
+    said = mirada("search", "made", "photos/dots/03.png", "--where", "width > 5000")
+    assert (said.status, said.out) == (0, "nothing meets the condition\n")
+
+
+REFUSED = [
+    (("search", "nothing", "photos/dots/03.png"), "nothing: there is no index: make one with mirada index"),
+    (("search", "made", "nope.png"), "nope.png: does not exist"),
+    (("search", "made", "photos/dots/broken.png"), "photos/dots/broken.png: "),
+    (("search", "made", "photos/dots/03.png", "--where", "colour = 'red'"), "--where: there is no column 'colour'"),
+    (("search", "made", "photos/dots/03.png", "--where", "1=1; --"), "--where: 1=1>>>; --: this cannot be read"),
+    (
+        ("search", "made", "photos/dots/03.png", "--region", "1,2,3"),
+        "--region is left,top,width,height in whole pixels",
+    ),
+    (("search", "made", "photos/dots/03.png", "--region", "90,0,20,20"), "lies outside its 96 x 80 pixels"),
+    (("search", "made", "photos/dots/03.png", "-k", "0"), "0 is not in the range x>=1"),
+    (("search", "made", "photos/dots/03.png", "--html", "no/page.html"), "no/page.html: the page cannot be written"),
+    (("search", "made"), "Missing argument 'QUERY...'"),
+    (("index", "nope", "-o", "new"), "nope: there is no such file or folder"),
+    (("index", "photos", "-o", "photos"), "photos holds other things, such as"),
+    (("index", "photos", "-o", "made", "--layer", "blocks.3"), "they differ in the layer"),
+    (("index", "photos", "-o", "new", "--layer", "FC9"), "the network has no layer 'FC9'"),
+    (("index", "photos", "-o", "new", "--from", "alexnet"), "alexnet is a listing without weights"),
+    (("index", "photos", "-o", "new", "--from", "timm:nope"), "nope"),
+    (("index", "photos"), "Missing option '-o'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=[" ".join(row[0]) for row in REFUSED])
+def test_refused(mirada, here, arguments, message):
+    said = mirada(*arguments)
+    assert (said.status, said.out) == (2, "")
+    assert message in said.err
+    assert not (here / "new").exists()

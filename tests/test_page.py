@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drawn import decoded
-from mirada.page import percent, tag, thumbnail
-from mirada.words import visible
+from mirada.page import tag, thumbnail
+from mirada.words import percent, visible
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=40))

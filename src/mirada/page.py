@@ -26,7 +26,6 @@ __all__ = [
     "THUMBNAIL",
     "Markup",
     "page",
-    "percent",
     "table",
     "tag",
     "thumbnail",
@@ -61,19 +60,6 @@ def tag(name: str, *content: str, **attributes: str | float | None) -> Markup:
 def together(*content: str) -> Markup:
     """Pieces one after the other; what is not `Markup` is escaped."""
     return Markup("".join(each if isinstance(each, Markup) else escape(visible(each)) for each in content))
-
-
-def percent(share: float) -> str:
-    """A share, with as many digits as it takes not to say 0% or 100% of what is neither.
-
-    >>> percent(0.8812), percent(0.9996), percent(0.99999), percent(1.0)
-    ('88.1%', '99.96%', 'over 99.99%', '100.0%')
-    """
-    for digits in (1, 2):
-        text = f"{100 * share:.{digits}f}"
-        if share in (0, 1) or float(text) not in (0, 100):
-            return f"{text}%"
-    return "under 0.01%" if share < 0.5 else "over 99.99%"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], marked: int | None = None) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["duration", "last_stages", "visible"]
+__all__ = ["duration", "last_stages", "percent", "visible"]
 
 _KEPT = "\n\u200c\u200d"
 """Controls that are needed: the end of a line, and two joiners that emoji and several scripts are written with."""
@@ -40,3 +40,16 @@ def _is_odd(character: str) -> bool:
     """Whether a character is a control, invisible, an odd end of a line, half of one, or not allowed in XML."""
     is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _KEPT
     return is_control or character in "\ufffe\uffff"
+
+
+def percent(share: float) -> str:
+    """A share, with as many digits as it takes not to say 0% or 100% of what is neither.
+
+    >>> percent(0.8812), percent(0.9996), percent(0.99999), percent(1.0)
+    ('88.1%', '99.96%', 'over 99.99%', '100.0%')
+    """
+    for digits in (1, 2):
+        text = f"{100 * share:.{digits}f}"
+        if share in (0, 1) or float(text) not in (0, 100):
+            return f"{text}%"
+    return "under 0.01%" if share < 0.5 else "over 99.99%"

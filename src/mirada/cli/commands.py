@@ -16,6 +16,7 @@ from mirada.cli.progress import progress_bar
 from mirada.cli.write import (
     engine_lines,
     evaluation_lines,
+    group_lines,
     hit_lines,
     index_lines,
     notes,
@@ -362,6 +363,32 @@ def search(
         print(json.dumps([hit.json() for hit in hits], indent=2))
     else:
         print("\n".join(hit_lines(hits)))
+
+
+@app.command()
+@click.argument("place", metavar="INDEX", help="An index.")
+@click.option(
+    "--certainty",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="How sure it must be that a pair shows the same.",
+)
+@_as_json
+def similar(place: str, certainty: float, as_json: bool) -> None:
+    """Find the images of an index that are the same: copies of a file, and pictures that were altered.
+
+    Files are only read. What is left of a picture in another size, quality, cut, turn or brightness is found.
+    """
+    from mirada.search import open_index
+
+    with progress_bar() as progress:
+        groups = open_index(place).similar(certainty=certainty, progress=progress)
+    if as_json:
+        print(json.dumps([group.json() for group in groups], indent=2))
+    else:
+        print("\n".join(group_lines(groups)))
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

@@ -7,17 +7,18 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirada.words import visible
+from mirada.words import percent, visible
 
 if TYPE_CHECKING:
     from mirada.engine import Choice
     from mirada.learn import Evaluation
     from mirada.model import Model, Prediction
-    from mirada.search import Hit, Index
+    from mirada.search import Group, Hit, Index
 
 __all__ = [
     "engine_lines",
     "evaluation_lines",
+    "group_lines",
     "hit_lines",
     "index_lines",
     "notes",
@@ -227,6 +228,17 @@ def hit_lines(hits: Sequence[Hit]) -> list[str]:
     rows = [(f"{hit.similarity:.3f}", hit.words, hit.label or "-", shown(hit.path)) for hit in hits]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
+
+
+def group_lines(groups: Sequence[Group]) -> list[str]:
+    """What the images of each group share, how sure that is, and their paths."""
+    if not groups:
+        return ["no two images are the same"]
+    lines = []
+    for group in groups:
+        sure = "" if group.kind == "same file" else f", {percent(group.certainty)} sure"
+        lines += [f"{group.kind}{sure}", *(f"  {shown(path)}" for path in group.paths)]
+    return lines
 
 
 def prediction_line(prediction: Prediction) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.learn.scores import ReliabilityBin
-from mirada.page import Markup, percent, tag, thumbnail, value_text
-from mirada.words import duration, visible
+from mirada.page import Markup, tag, thumbnail, value_text
+from mirada.words import duration, percent, visible
 
 __all__ = [
     "Rung",

@@ -26,9 +26,9 @@ from mirada.learn.charts import Rung, range_bar
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
 from mirada.model import Model
-from mirada.page import Markup, page, percent, table, tag, thumbnail
+from mirada.page import Markup, page, table, tag, thumbnail
 from mirada.version import __version__
-from mirada.words import duration, last_stages
+from mirada.words import duration, last_stages, percent
 
 __all__ = ["report"]
 

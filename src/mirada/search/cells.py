@@ -34,7 +34,7 @@ CODE: Final = 128
 """Coordinates of a code."""
 PER_CELL: Final = 1_000
 """Vectors in a cell."""
-LEARNT_FROM: Final = 100
+LEARNT_FROM: Final = 40
 """Vectors a cell from which the cells are learnt."""
 DIRECTIONS_FROM: Final = 20_000
 """Vectors from which the main directions are learnt."""

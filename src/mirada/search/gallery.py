@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from mirada.errors import ImageError
 from mirada.image import decode
-from mirada.page import Markup, page, percent, tag, thumbnail
+from mirada.page import Markup, page, tag, thumbnail
 from mirada.search.hits import Hit
 from mirada.version import __version__
+from mirada.words import percent
 
 __all__ = ["gallery"]
 

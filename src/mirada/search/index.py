@@ -16,6 +16,7 @@ from mirada.image import decode
 from mirada.image.decode import read_file
 from mirada.progress import Progress, silent
 from mirada.search.build import Changes, build
+from mirada.search.copies import copies
 from mirada.search.effort import Effort
 from mirada.search.embedder import Embedder, Seen, embedder_of
 from mirada.search.embedding import Embedding, Maker, check_same_maker
@@ -23,6 +24,7 @@ from mirada.search.hits import Hit
 from mirada.search.likeness import likeness, share_below
 from mirada.search.lookup import Lookup, lookup
 from mirada.search.places import unpacked
+from mirada.search.similar import Group
 from mirada.search.table import Table
 from mirada.search.where import sql_of
 
@@ -123,6 +125,25 @@ class Index:
             raise DataError(f"{self.place}: the index is empty: there is nothing to find")
         seen, own = self._seen(query, region)
         return self._found(seen, k, condition, own)
+
+    def similar(self, *, certainty: float = 0.9, progress: Progress = silent) -> list[Group]:
+        """Find the images of an index that are the same: copies of a file, and pictures that were altered.
+
+        A pair is proposed by vectors and hashes, and then looked at: one picture is laid over the other, whatever its
+        size, cut and brightness, and the squares that agree are counted. An image whose file is gone is compared by its
+        content only.
+
+        Args:
+            certainty: that a pair must have, 0 to 1.
+            progress: told how far it is.
+
+        Returns:
+            Groups, the same files first, then the surest.
+
+        Raises:
+            UsageError: `certainty` is not between 0 and 1.
+        """
+        return copies(self._table, self._lookup, certainty, progress)
 
     @cached_property
     def _lookup(self) -> Lookup:

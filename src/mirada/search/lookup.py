@@ -79,14 +79,14 @@ class Exact(Lookup):
     """Compares all, which are read when the first is looked for, and kept."""
 
     @cached_property
-    def _all(self) -> Found:
+    def all(self) -> Found:
         """Row ids and vectors of all images."""
         ids, vectors = zip(_none(self._table), *self._table.vectors(), strict=True)
         return np.concatenate(ids), np.concatenate(vectors)
 
     def __call__(self, query: NDArray[np.float32], k: int, condition: str | None, without: Set[int]) -> Found:
         """See `Lookup`."""
-        ids, vectors = self._all
+        ids, vectors = self.all
         allowed = np.ones(len(ids), np.bool_) if condition is None else np.isin(ids, self._table.ids(condition))
         allowed[np.isin(ids, list(without))] = False
         if not allowed.any():

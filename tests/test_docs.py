@@ -53,7 +53,7 @@ def test_the_reference_of_the_command_line_is_up_to_date():
     specification.loader.exec_module(generate_cli)
     page = generate_cli.reference()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == page, "run python docs/generate_cli.py"
-    for command in ("layers", "train", "evaluate", "predict", "engines", "index", "search", "similar"):
+    for command in ("layers", "train", "evaluate", "predict", "engines", "index", "search", "similar", "atlas"):
         assert f"\n## mirada {command}\n" in page
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -108,3 +109,51 @@ def test_refused(mirada, here, arguments, message):
     assert (said.status, said.out) == (2, "")
     assert message in said.err
     assert not (here / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def model(transfer_model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of one that was trained on the textures."""
+    return transfer_model.save(tmp_path_factory.mktemp("model") / "model").path
+
+
+def test_an_answer_with_the_training_images_nearest_to_it(mirada, textures, model, transfer_model):
+    query = textures / "dots" / "03.png"
+    said = mirada("predict", model, query, "--top", "1", "--neighbours", textures, "--json")
+    assert said.status == 0
+    told = said.json["neighbours"]
+    assert [hit["label"] for hit in told] == ["dots"] * 3
+    trained_on = {textures / entry.key for entry in transfer_model.manifest.parts["train"]}
+    assert {Path(hit["path"]) for hit in told} <= trained_on - {query}
+    lines = mirada("predict", model, query, "--top", "1", "--neighbours", textures).out.splitlines()
+    assert lines[0].startswith(f"{query}  dots")
+    assert [line.split("  ")[2] for line in lines[1:]] == ["dots"] * 3
+
+
+def test_neighbours_are_nearest_by_the_features_of_the_model(textures, model, transfer_model):
+    """Against the features themselves, compared by hand."""
+    from mirada.image import decode
+    from mirada.search import training_images
+
+    paths = [textures / entry.key for entry in transfer_model.manifest.parts["train"]]
+    query = textures / transfer_model.manifest.parts["test"][0].key
+    pixels = np.stack([transfer_model.preparation.pixels(decode(path)) for path in [query, *paths]])
+    features = np.asarray(transfer_model.engine(pixels)[-1], np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    cosines = features[1:] @ features[0]
+    found = training_images(model, textures).search(query, k=5)
+    assert [hit.similarity for hit in found] == pytest.approx(np.sort(cosines)[::-1][:5], abs=0.01)
+
+
+NO_NEIGHBOURS = [
+    (("--csv", "--neighbours", "photos"), "--csv has no column for --neighbours: take --json"),
+    (("--neighbours", "nope"), "nope: there is no such file or folder"),
+    (("--neighbours", "digits"), "digits has no image file that"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), NO_NEIGHBOURS)
+def test_neighbours_refused(mirada, here, model, options, message):
+    said = mirada("predict", model, "photos/dots/03.png", *options)
+    assert (said.status, said.out) == (2, "")
+    assert message in said.err

@@ -7,18 +7,19 @@ import json
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mirada.cli.options import NUMBER, as_json_option
 from mirada.cli.progress import progress_bar
+from mirada.cli.search_commands import atlas, index, search, similar
 from mirada.cli.write import (
     engine_lines,
     evaluation_lines,
-    group_lines,
-    hit_lines,
-    index_lines,
+    neighbour_lines,
     notes,
     prediction_line,
     shown,
@@ -26,17 +27,14 @@ from mirada.cli.write import (
     warn,
 )
 from mirada.errors import UsageError
-from mirada.page import write_page
 from mirada.version import __version__
 
 if TYPE_CHECKING:
     from mirada.data import Part
-    from mirada.model import Prediction
+    from mirada.model import Model, Prediction
+    from mirada.search import Hit
 
 __all__ = ["app"]
-
-_NUMBER = click.IntRange(min=1)
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
 class _InWalkingOrder(click.Group):
@@ -67,7 +65,7 @@ def app() -> None:
 )
 @click.option("--input", metavar="WxHxD", help="Another input, such as 224x224x3.")
 @click.option("--sums", is_flag=True, help="Show the sums behind volumes and parameters.")
-@_as_json
+@as_json_option
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @click.option("--svg", is_flag=True, help="Print a drawing: the row of volumes, to scale.")
 def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown: bool, svg: bool) -> None:
@@ -134,13 +132,13 @@ def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown:
 @click.option(
     "--epochs",
     metavar="N",
-    type=_NUMBER,
+    type=NUMBER,
     help="Listings only: how often each image is seen. Default: 10 to 100, by their number.",
 )
 @click.option(
     "--batch-size",
     metavar="N",
-    type=_NUMBER,
+    type=NUMBER,
     help="Listings only: images a step. Default: 32, or 128 from 5,000 images on.",
 )
 @click.option(
@@ -152,7 +150,7 @@ def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown:
     type=click.Path(path_type=Path),
     help="Pretrained weights for timm:NAME, as safetensors.",
 )
-@_as_json
+@as_json_option
 def train(
     data: str,
     network: str,
@@ -201,7 +199,7 @@ def train(
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path), help="The directory of a model.")
 @click.argument("data", metavar="DATA", help="Labelled images, in any form that train takes.")
 @click.option("--part", metavar="train|val|test", help="Which part to count. Default: what the model never saw.")
-@_as_json
+@as_json_option
 def evaluate(model: Path, data: str, part: Part | None, as_json: bool) -> None:
     """Compare a model's answers with the labels of a data set."""
     from mirada.learn import evaluate
@@ -220,21 +218,31 @@ def evaluate(model: Path, data: str, part: Part | None, as_json: bool) -> None:
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path), help="The directory of a model.")
 @click.argument("images", metavar="PATH...", nargs=-1, required=True, help="Images, and folders of images.")
 @click.option(
-    "--top", metavar="N", type=_NUMBER, default=5, show_default=True, help="How many classes to name for each image."
+    "--top", metavar="N", type=NUMBER, default=5, show_default=True, help="How many classes to name for each image."
+)
+@click.option(
+    "--neighbours",
+    "data",
+    metavar="DATA",
+    help="Show the three images nearest to each, of those in DATA that the model was trained on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for programs.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: path, rank, label, probability, error.")
-def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_csv: bool) -> None:
+def predict(model: Path, images: tuple[str, ...], top: int, data: str | None, as_json: bool, as_csv: bool) -> None:
     """Say what images show: one prediction each, in their order. Exit status 1 where an image could not be read.
 
     With --json each line has `path` and one of `predictions`, `error` (could not be read) and `skipped` (a file in a
-    folder that is no image); with `predictions` comes `sure`, whether the first is probable enough to be trusted.
+    folder that is no image); with `predictions` comes `sure`, whether the first is probable enough to be trusted, and,
+    with --neighbours, `neighbours`.
     """
     from mirada.model import load, predict
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
+    if as_csv and data is not None:
+        raise UsageError("--csv has no column for --neighbours: take --json")
     loaded = load(model)
+    nearest = None if data is None else _nearest(loaded, data)
     answers = predict(loaded, images, top=top)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if as_csv:
@@ -242,12 +250,14 @@ def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_cs
     failed, skipped = 0, defaultdict[str, list[str]](list)
     for prediction in answers:
         failed += prediction.error is not None
+        hits = nearest(prediction.path) if nearest is not None and prediction.label is not None else None
         if as_json:
-            print(json.dumps(prediction.json(), ensure_ascii=False), flush=True)
+            more = {} if hits is None else {"neighbours": [hit.json() for hit in hits]}
+            print(json.dumps(prediction.json() | more, ensure_ascii=False), flush=True)
         elif as_csv:
             table.writerows(_csv_rows(prediction))
         elif prediction.label is not None:
-            print(prediction_line(prediction), flush=True)
+            print("\n".join([prediction_line(prediction), *neighbour_lines(hits or [])]), flush=True)
         elif prediction.error is not None:
             warn(f"{shown(prediction.path)}: cannot be read: {prediction.error}")
         else:
@@ -265,7 +275,7 @@ def predict(model: Path, images: tuple[str, ...], top: int, as_json: bool, as_cs
 @click.argument(
     "network", metavar="[NETWORK]", required=False, help="A pretrained network, or the directory of a model."
 )
-@_as_json
+@as_json_option
 def engines(network: str | None, as_json: bool) -> None:
     """How networks are run on this machine: what was tried, what passed its self-test, what was chosen.
 
@@ -286,120 +296,17 @@ def engines(network: str | None, as_json: bool) -> None:
         )
 
 
-@app.command()
-@click.argument(
-    "images", metavar="IMAGES...", nargs=-1, required=True, help="Folders, images, and tables (CSV with a column path)."
-)
-@click.option(
-    "-o", "--out", metavar="INDEX", required=True, help="The index: a folder, or an address such as s3://bucket/index."
-)
-@click.option(
-    "--from",
-    "network",
-    metavar="NETWORK",
-    help="What makes the vectors: a pretrained network (efficientnet-lite0, timm:NAME), or the directory of a model. "
-    "Default: what made the index before, else efficientnet-lite0.",
-)
-@click.option("--layer", metavar="NAME", help="Take the output of this layer, such as FC7, instead of the features.")
-@_as_json
-def index(images: tuple[str, ...], out: str, network: str | None, layer: str | None, as_json: bool) -> None:
-    """Make the index of a collection of images, or bring one up to date.
+for command in (index, search, similar, atlas):
+    app.add_command(command)
 
-    Only what is new or has changed is read. Exit status 1 where an image could not be read.
-    """
-    from mirada.search import index
+
+def _nearest(model: Model, data: str) -> Callable[[str], list[Hit]]:
+    """Finds the images nearest to one, of those that a model was trained on."""
+    from mirada.search import training_images
 
     with progress_bar() as progress:
-        made = index(images, out, network=network, layer=layer, progress=progress)
-    changes = made.changes
-    assert changes is not None
-    notes(changes.notes)
-    for path, reason in changes.unread.items():
-        warn(f"{shown(path)}: cannot be read: {reason}")
-    if as_json:
-        print(json.dumps({"index": out, "images": len(made), **changes.json()}, indent=2))
-    else:
-        print("\n".join(index_lines(made)))
-    if changes.unread:
-        raise click.exceptions.Exit(1)
-
-
-@app.command()
-@click.argument("place", metavar="INDEX", help="An index.")
-@click.argument(
-    "query",
-    metavar="QUERY...",
-    nargs=-1,
-    required=True,
-    help="Images, in files or in the index; several count together.",
-)
-@click.option("-k", metavar="N", type=_NUMBER, default=10, show_default=True, help="How many to find.")
-@click.option("--where", metavar="CONDITION", help="What hits must meet, such as \"label = 'pear' and width > 500\".")
-@click.option("--region", metavar="X,Y,W,H", help="Look for this part of the picture only, in pixels.")
-@click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="Write a page of thumbnails too.")
-@_as_json
-def search(
-    place: str,
-    query: tuple[str, ...],
-    k: int,
-    where: str | None,
-    region: str | None,
-    page: Path | None,
-    as_json: bool,
-) -> None:
-    """Find the images of an index that look like a picture.
-
-    In a condition stand the columns label, path, width, height, bytes, taken, camera, hash and those of your table,
-    compared by =, !=, <, <=, >, >=, IN, LIKE, BETWEEN, IS NULL, and joined by AND, OR, NOT.
-    """
-    from mirada.search import gallery, open_index
-
-    area = _region(region)
-    hits = open_index(place).search(query, k=k, where=where, region=area)
-    if page is not None:
-        write_page(gallery(query, hits, where, area), page)
-        notes([f"the page is {shown(str(page))}: open it in a browser"])
-    if as_json:
-        print(json.dumps([hit.json() for hit in hits], indent=2))
-    else:
-        print("\n".join(hit_lines(hits)))
-
-
-@app.command()
-@click.argument("place", metavar="INDEX", help="An index.")
-@click.option(
-    "--certainty",
-    metavar="P",
-    type=click.FloatRange(0, 1),
-    default=0.9,
-    show_default=True,
-    help="How sure it must be that a pair shows the same.",
-)
-@_as_json
-def similar(place: str, certainty: float, as_json: bool) -> None:
-    """Find the images of an index that are the same: copies of a file, and pictures that were altered.
-
-    Files are only read. What is left of a picture in another size, quality, cut, turn or brightness is found.
-    """
-    from mirada.search import open_index
-
-    with progress_bar() as progress:
-        groups = open_index(place).similar(certainty=certainty, progress=progress)
-    if as_json:
-        print(json.dumps([group.json() for group in groups], indent=2))
-    else:
-        print("\n".join(group_lines(groups)))
-
-
-def _region(text: str | None) -> tuple[int, int, int, int] | None:
-    """What --region says."""
-    if text is None:
-        return None
-    numbers = text.split(",")
-    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
-        raise UsageError(f"--region is left,top,width,height in whole pixels, such as 10,20,200,150; got {text!r}")
-    left, top, width, height = map(int, numbers)
-    return left, top, width, height
+        opened = training_images(model, data, progress=progress)
+    return lambda path: opened.search(path, k=3)
 
 
 def _csv_rows(prediction: Prediction) -> list[list[Any]]:

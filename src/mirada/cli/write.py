@@ -21,6 +21,7 @@ __all__ = [
     "group_lines",
     "hit_lines",
     "index_lines",
+    "neighbour_lines",
     "notes",
     "prediction_line",
     "shown",
@@ -228,6 +229,11 @@ def hit_lines(hits: Sequence[Hit]) -> list[str]:
     rows = [(f"{hit.similarity:.3f}", hit.words, hit.label or "-", shown(hit.path)) for hit in hits]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
+
+
+def neighbour_lines(hits: Sequence[Hit]) -> list[str]:
+    """The training images nearest to what was asked about, below its answer."""
+    return [f"  like {hit.similarity:.2f}  {shown(hit.label or '-')}  {shown(hit.path)}" for hit in hits]
 
 
 def group_lines(groups: Sequence[Group]) -> list[str]:

@@ -4,6 +4,7 @@
 CACHE/
   engines/KEY/        a converted network, and which way of running it passed on which machine
   activations/KEY/    outputs of a frozen network, by the content of the images
+  neighbours/KEY/     the index of what a model was trained on
 ```
 
 `CACHE` is `$MIRADA_CACHE`, or the user's cache directory. Everything in it may be deleted at any time.

@@ -5,6 +5,18 @@ from mirada.search.embedding import Embedding, Maker
 from mirada.search.gallery import gallery
 from mirada.search.hits import Hit
 from mirada.search.index import Index, index, open_index
+from mirada.search.neighbours import training_images
 from mirada.search.similar import Group
 
-__all__ = ["Changes", "Embedding", "Group", "Hit", "Index", "Maker", "gallery", "index", "open_index"]
+__all__ = [
+    "Changes",
+    "Embedding",
+    "Group",
+    "Hit",
+    "Index",
+    "Maker",
+    "gallery",
+    "index",
+    "open_index",
+    "training_images",
+]

@@ -75,7 +75,7 @@ class Changes:
 
 
 def build(
-    images: Sequence[str | os.PathLike[str]],
+    images: Sequence[str | os.PathLike[str]] | Collection,
     place: str,
     *,
     network: str | os.PathLike[str] | None = None,
@@ -84,7 +84,7 @@ def build(
 ) -> Changes:
     """Make an index of images, or bring one up to date; see `mirada.search.index`."""
     check_free(place)
-    collection = collect(images)
+    collection = images if isinstance(images, Collection) else collect(images)
     about = Table.open(place).about if Table.exists(place) else None
     if about is None:
         makes = embedder(network or BUILTIN, layer)

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from mirada.errors import DataError, UsageError
 from mirada.image import decode
 from mirada.image.decode import read_file
+from mirada.page import write_page
 from mirada.progress import Progress, silent
+from mirada.search.atlas import atlas
 from mirada.search.build import Changes, build
+from mirada.search.collection import Collection
 from mirada.search.copies import copies
 from mirada.search.effort import Effort
 from mirada.search.embedder import Embedder, Seen, embedder_of
@@ -145,6 +148,21 @@ class Index:
         """
         return copies(self._table, self._lookup, certainty, progress)
 
+    def atlas(self, out: str | os.PathLike[str], *, progress: Progress = silent) -> None:
+        """Lay the collection of an index out by likeness, as one page to wander in, offline.
+
+        Of more than 2,500 images, so many are drawn at random, and each stands for those that it is nearest to.
+
+        Args:
+            out: the file of the page; an earlier one is replaced.
+            progress: told how far it is.
+
+        Raises:
+            DataError: the index is empty.
+            UsageError: the page cannot be written.
+        """
+        write_page(atlas(self._table, Path(self.place).name, progress), Path(out))
+
     @cached_property
     def _lookup(self) -> Lookup:
         return lookup(self._table)
@@ -220,7 +238,7 @@ class Index:
 
 
 def index(
-    images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Collection,
     out: str | os.PathLike[str],
     *,
     network: str | os.PathLike[str] | None = None,
@@ -233,7 +251,8 @@ def index(
     that was interrupted or killed goes on where it was.
 
     Args:
-        images: folders, images, and tables (CSV with a column path, whose other columns can be asked for).
+        images: folders, images, and tables (CSV with a column path, whose other columns can be asked for); or a
+            collection that was found before.
         out: the folder of the index, or an address such as s3://bucket/index; made where there is none.
         network: a pretrained network, or the directory of a trained model, whose features know its classes; by default
             what made the index before, else the built-in network.
@@ -244,7 +263,11 @@ def index(
         DataError: there is no image, nothing at a path, or a table that cannot be read.
         UsageError: the index was made by another network, cannot be written, or another process is writing to it.
     """
-    given = [images] if isinstance(images, (str, os.PathLike)) else list(images)
+    given: list[str | os.PathLike[str]] | Collection
+    if isinstance(images, Collection):
+        given = images
+    else:
+        given = [images] if isinstance(images, (str, os.PathLike)) else list(images)
     changes = build(given, os.fspath(out), network=network, layer=layer, progress=progress)
     return Index(out, changes)
 

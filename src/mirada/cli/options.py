@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
 __all__ = ["NUMBER", "as_json_option"]
 
 NUMBER = click.IntRange(min=1)
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def as_json_option(function: Function) -> Function:
+    """Give a command the option --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)

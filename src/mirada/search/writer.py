@@ -1,17 +1,19 @@
 """One process at a time changes an index.
 
 In a folder a lock of the operating system says so, which ends with the process that holds it, however that ends. In
-object storage there is no such lock: a row names the process that writes and until when, and is renewed with every
-change. Where that process was killed, another may write when the time is over.
+object storage there is no such lock: a row names the process that writes and until when. It is renewed by a thread as
+long as the process lives, and looked at before every change. Where that process was killed, another may write when the
+time is over.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,12 +120,24 @@ def _leased(place: str) -> Iterator[Callable[[], None]]:
             f"{place}: another process is writing to this index: wait until it is done\n"
             f"  or, if it was killed, {left:.0f} s"
         )
+    ended = threading.Event()
+    pulse = threading.Thread(target=_keep, args=(place, own, ended), name="mirada-writer", daemon=True)
+    pulse.start()
     try:
         yield renew
     finally:
+        ended.set()
+        pulse.join()
         with explained(place):
             table.checkout_latest()
             table.update(where=f"holder = '{own}'", values={"until": 0.0})
+
+
+def _keep(place: str, own: str, ended: threading.Event) -> None:
+    """Renew from time to time, for what takes long between two changes."""
+    while not ended.wait(LEASE / 4):
+        with suppress(UsageError), explained(place):  # whether it was lost is looked at before the next change
+            _lease_table(place).update(where=f"holder = '{own}'", values={"until": time.time() + LEASE})
 
 
 def _lease_table(place: str) -> Any:

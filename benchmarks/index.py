@@ -1,0 +1,90 @@
+"""How fast are photos indexed, end to end, and what does it cost to look again?
+
+    python benchmarks/index.py PHOTOS MODEL [--images 20000]
+
+Links to the JPEG files below PHOTOS, so many that there are enough, are given to `mirada predict MODEL` and then to
+`mirada index`, each in a process of its own, engines warm. Then the same again with nothing changed, and with 100 files
+replaced. A tenth of the images shows whether memory grows. Writes results/index.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from result import write_result
+
+
+def run(*arguments: str | Path) -> dict[str, Any]:
+    """Seconds, peak memory and the last line or object of output of one command."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        command = [sys.executable, "-m", "mirada", *map(str, arguments)]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begin
+        output.seek(0)
+        told = output.read().decode()
+    if os.waitstatus_to_exitcode(status):
+        raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    return {"seconds": seconds, "peak_mb": usage.ru_maxrss / 1e3, "told": told}
+
+
+def links(photos: list[Path], folder: Path, count: int) -> None:
+    """So many links to the photos, a thousand a folder."""
+    for number in range(count):
+        place = folder / f"{number // 1_000:03}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number:06}.jpg").symlink_to(photos[number % len(photos)].resolve())
+
+
+def main() -> None:
+    """Predict, index, index again, index what changed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", metavar="PHOTOS", type=Path)
+    parser.add_argument("model", metavar="MODEL", type=Path)
+    parser.add_argument("--images", type=int, default=20_000)
+    arguments = parser.parse_args()
+    photos = sorted(arguments.photos.rglob("*.jpg"))
+    found: dict[str, Any] = {"images": arguments.images}
+    with tempfile.TemporaryDirectory() as temporary:
+        here = Path(temporary)
+        links(photos, here / "few", arguments.images // 10)
+        links(photos, here / "many", arguments.images)
+        run("index", here / "few", "-o", here / "warm")  # engines are chosen
+        run("predict", arguments.model, here / "few", "--json")
+        for name, command in (
+            ("few", ("index", here / "few", "-o", here / "few-index", "--json")),
+            ("predict", ("predict", arguments.model, here / "many", "--json")),
+            ("index", ("index", here / "many", "-o", here / "many-index", "--json")),
+            ("nothing_changed", ("index", here / "many", "-o", here / "many-index", "--json")),
+        ):
+            found[name] = run(*command)
+            if name != "predict":
+                found[name]["told"] = json.loads(found[name]["told"])
+            else:
+                found[name]["told"] = len(found[name]["told"].splitlines())
+            print(name, json.dumps(found[name]), flush=True)
+        rng = np.random.default_rng(0)
+        for place in sorted((here / "many").rglob("*.jpg"))[:: arguments.images // 100][:100]:
+            place.unlink()
+            picture = np.kron(rng.integers(0, 256, (6, 8, 3), np.uint8), np.ones((40, 40, 1), np.uint8))
+            Image.fromarray(picture).save(place)
+        found["changed"] = run("index", here / "many", "-o", here / "many-index", "--json")
+        found["changed"]["told"] = json.loads(found["changed"]["told"])
+        print("changed", json.dumps(found["changed"]), flush=True)
+    print("written:", write_result("index", found))
+
+
+if __name__ == "__main__":
+    main()

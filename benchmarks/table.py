@@ -50,6 +50,14 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     if result["name"] == "cold":
         mine, peer = result["medians"].values()
         return [("`mirada predict`, one photo, cold process", f"{mine:.2f} s", f"{peer:.2f} s: plain timm script")]
+    if result["name"] == "retrieval":
+        return retrieval_rows(result)
+    if result["name"].startswith("search_"):
+        return [search_row(result)]
+    if result["name"] == "copies":
+        return copies_rows(result)
+    if result["name"] == "index":
+        return [index_row(result)]
     runs = result["runs"]
     accuracy = statistics.median(run["test_accuracy"] for run in runs)
     seconds = statistics.median(run["wall_seconds"] for run in runs)
@@ -94,6 +102,75 @@ def splits_row(result: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
+QUESTIONS = {
+    "products": "a product in photos of it (grocery_store)",
+    "packshots": "a product by its packshot (grocery_store)",
+    "corridor": "a place on a walk (vpr_corridor)",
+}
+
+
+def retrieval_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """How often the first hit is right, by question."""
+
+    def words(way: str, question: str) -> str:
+        told = result["ways"][way][question]
+        return f"{told['right'] / told['queries']:.1%} of {told['queries']}"
+
+    def told_of(way: str, question: str) -> str:
+        return f"{words(way, question)}: {way}" if question in result["ways"][way] else ""
+
+    others = [way for way in result["ways"] if way != "mirada"]
+    return [
+        (
+            f"`mirada search`, first hit right, {said}",
+            words("mirada", question),
+            "; ".join(filter(None, (told_of(way, question) for way in others))),
+        )
+        for question, said in QUESTIONS.items()
+    ]
+
+
+def search_row(result: dict[str, Any]) -> tuple[str, str, str]:
+    """The ten nearest of many vectors."""
+
+    def words(way: str) -> str:
+        asked = result["ways"][way].get("asking")
+        if asked is None:
+            return f"not made in {result['ways'][way]['not_made_in_minutes']:.0f} minutes"
+        return f"{asked['median_ms']:.1f} ms (99 %: {asked['p99_ms']:.1f}), {asked['recall_at_10']:.2%} found"
+
+    return (
+        f"`Index.search`, the ten nearest of {result['vectors']:,} x 1,280 numbers, one query",
+        words("mirada"),
+        "; ".join(f"{words(way)}: {way}" for way in result["ways"] if way != "mirada"),
+    )
+
+
+def copies_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """How many altered copies are found, and how many pictures of other things are called the same."""
+    return [
+        (
+            f"`mirada similar`, pictures of {name}, at a certainty of 0.9",
+            f"{told['copies_found']['0.9']} of {told['copies']} altered copies found; "
+            f"{told['others_called_the_same']['0.9']} of {told['others']:,} other pairs",
+            "",
+        )
+        for name, told in result["folders"].items()
+        if name != "fitted"
+    ]
+
+
+def index_row(result: dict[str, Any]) -> tuple[str, str, str]:
+    """Photos a second, and what it costs to look again."""
+    images = result["images"]
+    return (
+        f"`mirada index`, {images:,} JPEG files, the process whole",
+        f"{images / result['index']['seconds']:.0f} images/s; again, nothing changed: "
+        f"{result['nothing_changed']['seconds']:.1f} s",
+        f"{images / result['predict']['seconds']:.0f} images/s: `mirada predict`",
+    )
+
+
 def killed_row(result: dict[str, Any]) -> tuple[str, str, str]:
     """What became of trainings that were killed."""
     kills = sum(len(run["kills"]) for run in result["runs"])
@@ -124,7 +201,7 @@ def _machine(result: dict[str, Any]) -> str:
 
 def _is_timed(result: dict[str, Any]) -> bool:
     """Whether what it says depends on the speed of the machine."""
-    return not result["name"].startswith("killed_")
+    return not result["name"].startswith(("killed_", "retrieval", "copies"))
 
 
 def main() -> int:

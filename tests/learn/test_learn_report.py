@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from drawn import Pixels, decoded
 from scipy.stats import beta
 from sklearn import metrics
 
+from drawn import Pixels, decoded
 from mirada.annotations import Label
 from mirada.arch import parse
 from mirada.backbone import Backbone

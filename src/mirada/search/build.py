@@ -40,7 +40,7 @@ __all__ = ["Changes", "build"]
 ROWS: Final = 2_000
 SECONDS: Final = 10.0
 """After so many images, or so long, what is done is committed."""
-SAMPLE: Final = 2_000
+SAMPLE: Final = 1_000
 """Images from whose pairs is learnt how alike any two are."""
 FRESH: Final = 2_000_000_000
 """Nanoseconds for which the time of a change does not tell whether a file was changed again."""
@@ -133,7 +133,7 @@ class _Run:
         self.unread: dict[bytes, str] = {}
         self.counts = dict.fromkeys(("new", "changed", "moved"), 0)
         self.rows: list[Row] = []
-        self.seen: list[Seen | None] = []
+        self.seen: list[tuple[NDArray[np.float16], bytes | None] | None] = []
         self.committed = time.monotonic()
 
     def changes(self) -> Changes:
@@ -194,7 +194,7 @@ class _Run:
                 for row, seen in self.makes.stream(items()):
                     if row is not None:
                         self.rows.append(row)
-                        self.seen.append(seen)
+                        self.seen.append(None if seen is None else _small(seen))
                     if len(self.rows) >= ROWS or time.monotonic() - self.committed > SECONDS:
                         self._commit()
             finally:  # also where the person stops it
@@ -248,19 +248,17 @@ class _Run:
             self.known[row["file"]] = Known(*(row[name] for name in ("bytes", "modified", "hash", "said", "source")))
         self.rows, self.seen, self.committed = [], [], time.monotonic()
 
-    def _filled(self) -> tuple[list[Row], list[NDArray[np.float32]]]:
+    def _filled(self) -> tuple[list[Row], list[NDArray[np.floating]]]:
         """The rows that are done, whole, and their vectors; what the network did not see has those of its content."""
         had = self.table.seen_of([row["hash"] for row, seen in zip(self.rows, self.seen, strict=True) if seen is None])
-        rows, vectors = [], []
+        rows: list[Row] = []
+        vectors: list[NDArray[np.floating]] = []
         for row, seen in zip(self.rows, self.seen, strict=True):
-            if seen is None and row["hash"] in had:
-                vector, places = had[row["hash"]]
-            else:
-                if seen is None:  # the image that had this content has another by now
-                    seen = self.makes.see([decode(os.fsdecode(row["file"]))])[0]
-                vector, places = seen.vector, None if seen.places is None else packed(seen.places)
-            rows.append(row | {"places": places})
-            vectors.append(vector)
+            small = seen or had.get(row["hash"])
+            if small is None:  # the image that had this content has another by now
+                small = _small(self.makes.see([decode(os.fsdecode(row["file"]))])[0])
+            rows.append(row | {"places": small[1]})
+            vectors.append(small[0])
         return rows, vectors
 
     def _remove_gone(self) -> int:
@@ -282,3 +280,8 @@ class _Run:
         if (stay | self.unread) != before:
             self._change()
             self.table.tell_unread(stay | self.unread)
+
+
+def _small(seen: Seen) -> tuple[NDArray[np.float16], bytes | None]:
+    """What was seen of an image, as it is kept."""
+    return seen.vector.astype(np.float16), None if seen.places is None else packed(seen.places)

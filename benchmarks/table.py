@@ -35,6 +35,10 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         return transfer_rows(result)
     if result["name"].startswith("splits_"):
         return [splits_row(result)]
+    if result["name"] == "killed_index":
+        kills, held = len(result["kills"]), result["opened_and_held_all"]
+        equal = f"{result['equal_to_undisturbed']} of {result['runs_to_the_end']} runs end as an undisturbed one"
+        return [(f"`mirada index`, killed {kills} times", f"{held} times it opens and holds all; {equal}", "")]
     if result["name"].startswith("killed_"):
         return [killed_row(result)]
     if result["name"] == "predict":

@@ -59,6 +59,8 @@ class Part:
     pooling: str
 
 
+_LEARNT: Final[dict[str, Projection]] = {}
+"""What was learnt in this process, by the key of the maker."""
 DEFAULT: Final = (Part("blocks.3", "grid7"), Part("maps", "middle"))
 """Of the built-in network: its places, then what is in the picture; chosen by benchmarks/retrieval.py."""
 
@@ -87,9 +89,12 @@ class Embedder:
         """What is made of the places; None where there are none."""
         if not self.maker.has_places:
             return None
-        stretched = replace(self.maker.preparation, fit="stretch", zoom=1.0)
-        outputs = self.engine.stream((None, stretched.pixels(crop)) for crop in crops())
-        return Projection.learnt(np.stack([_places(given[0]) for _, given in outputs if given is not None]))
+        if self.maker.key not in _LEARNT:
+            stretched = replace(self.maker.preparation, fit="stretch", zoom=1.0)
+            outputs = self.engine.stream((None, stretched.pixels(crop)) for crop in crops())
+            maps = np.stack([_places(given[0]) for _, given in outputs if given is not None])
+            _LEARNT[self.maker.key] = Projection.learnt(maps)
+        return _LEARNT[self.maker.key]
 
     def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A picture as the network takes it."""

@@ -91,13 +91,13 @@ def test_only_what_changed_goes_through_the_network(photos: Path, tmp_path: Path
     assert len(anew) == 30
 
 
-def test_contents_that_change_places(photos: Path, tmp_path: Path, place: str) -> None:
-    index(photos, place)
+def test_contents_that_change_places(photos: Path, tmp_path: Path) -> None:
+    index(photos, tmp_path / "index")
     one, other, aside = photos / "dots" / "00.png", photos / "stripes" / "00.png", photos / "aside.png"
     one.rename(aside), other.rename(one), aside.rename(other)
-    index(photos, place)
+    index(photos, tmp_path / "index")
     index(photos, tmp_path / "anew")
-    assert content(place) == content(tmp_path / "anew")
+    assert content(tmp_path / "index") == content(tmp_path / "anew")
 
 
 def test_what_cannot_be_read_is_listed_and_tried_again(photos: Path, place: str) -> None:
@@ -118,13 +118,13 @@ def test_what_cannot_be_read_is_listed_and_tried_again(photos: Path, place: str)
     assert len(index(photos, place)) == 29  # what can no longer be read is not found
 
 
-def test_other_folders_stay(photos: Path, place: str) -> None:
-    index([photos / "dots", photos / "checks"], place)
+def test_other_folders_stay(photos: Path, tmp_path: Path) -> None:
+    index([photos / "dots", photos / "checks"], tmp_path / "index")
     shutil.rmtree(photos / "dots")
-    changes = index(photos / "stripes", place).changes
+    changes = index(photos / "stripes", tmp_path / "index").changes
     assert changes is not None
     assert (changes.new, changes.gone) == (10, 0)
-    assert len(index(photos, place)) == 20
+    assert len(index(photos, tmp_path / "index")) == 20
 
 
 def test_an_empty_folder_takes_nothing_out(photos: Path, place: str) -> None:
@@ -140,10 +140,10 @@ def test_an_empty_folder_takes_nothing_out(photos: Path, place: str) -> None:
     assert len(Index(place)) == 30
 
 
-def test_a_table_gives_columns(photos: Path, tmp_path: Path, place: str) -> None:
+def test_a_table_gives_columns(photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("path,label,price,fresh,width\nphotos/dots/00.png,pear,1.5,true,7\nphotos/dots/01.png,,,false,8\n")
-    made = index(table, place)
+    made = index(table, tmp_path / "index")
     assert made.changes is not None
     assert made.changes.notes == ("table.csv: columns that an index fills itself, or cannot have: 'width'.",)
     rows = {Path(hit.path).name: hit.columns for hit in made.search(photos / "dots" / "05.png")}
@@ -151,7 +151,7 @@ def test_a_table_gives_columns(photos: Path, tmp_path: Path, place: str) -> None
     assert (rows["01.png"]["label"], rows["01.png"]["price"], rows["01.png"]["fresh"]) == (None, None, False)
     assert rows["00.png"]["width"] == 96
     table.write_text("path,label,price,fresh,width\nphotos/dots/00.png,plum,2,true,7\n")
-    again = index(table, place)
+    again = index(table, tmp_path / "index")
     assert again.changes is not None
     assert (again.changes.moved, again.changes.gone) == (1, 1)
     assert [hit.columns["label"] for hit in again.search(photos / "dots" / "05.png", where="price = 2")] == ["plum"]

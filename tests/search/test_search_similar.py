@@ -82,6 +82,12 @@ def test_groups_are_apart_and_each_as_sure_as_its_weakest_link(given_: tuple[lis
 
 
 @pytest.fixture
+def place(tmp_path: Path) -> str:
+    """In a folder only: what is told of files does not depend on where the index is."""
+    return str(tmp_path / "index")
+
+
+@pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """Two photographs, what became of these, and noise."""
     photos = tmp_path / "photos"

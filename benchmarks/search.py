@@ -92,12 +92,10 @@ Ways = dict[str, tuple[Callable[[Path], None], Callable[[Path], list[tuple[str, 
 
 def make_mirada(folder: Path) -> None:
     """As `mirada index` makes it, the vectors given."""
-    from mirada.search import Maker
     from mirada.search.lookup import prepare
     from mirada.search.table import Table
 
     table = Table.create(str(folder / "mirada"), maker().to_json(), DIMENSION, None)
-    assert isinstance(maker(), Maker)
     for begin, block in blocks_of(folder):
         rows = [{"path": f"/{i}", "file": b"/%d" % i} for i in range(begin, begin + len(block))]
         table.put(rows, block, are_new=True)

@@ -94,9 +94,8 @@ def build(
             check_same_maker(makes.maker, embedder(network or makes.maker.network, layer).maker)
     with writing(place) as before_change:
         table = Table.open(place) if Table.exists(place) else _created(place, makes)
-        check_same_maker(
-            Maker.from_json(table.about["maker"]), makes.maker
-        )  # another process may have made it just now
+        # another process may have made it just now
+        check_same_maker(Maker.from_json(table.about["maker"]), makes.maker)
         table.add_columns(collection.columns)
         return _Run(table, makes, collection, before_change, progress).changes()
 
@@ -129,6 +128,7 @@ class _Run:
         self.table, self.makes, self.collection = table, makes, collection
         self.before_change, self.progress = before_change, progress
         self.known = table.known()
+        self.met = {found.file for found in collection.images}
         self.contents = {known.hash for known in self.known.values()}
         self.unread: dict[bytes, str] = {}
         self.counts = dict.fromkeys(("new", "changed", "moved"), 0)
@@ -263,9 +263,8 @@ class _Run:
 
     def _remove_gone(self) -> int:
         """Take out what would have been met, but was not, and what can no longer be read."""
-        met = {found.file for found in self.collection.images}
         covers = self.collection.covers
-        gone = [file for file, known in self.known.items() if file not in met and covers(file, known.source)]
+        gone = [file for file, known in self.known.items() if file not in self.met and covers(file, known.source)]
         lost = [file for file in self.unread if file in self.known]
         if gone or lost:
             self._change()
@@ -275,8 +274,9 @@ class _Run:
     def _tell_unread(self) -> None:
         """Write which images could not be read; what is said of others stays."""
         before = self.table.unread()
-        met = {found.file for found in self.collection.images}
-        stay = {file: why for file, why in before.items() if file not in met and not self.collection.covers(file, b"")}
+        stay = {
+            file: why for file, why in before.items() if file not in self.met and not self.collection.covers(file, b"")
+        }
         if (stay | self.unread) != before:
             self._change()
             self.table.tell_unread(stay | self.unread)

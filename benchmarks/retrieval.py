@@ -11,8 +11,9 @@ Three questions, on the folders grocery_store and vpr_corridor of SHARED_DATA:
 | corridor | each query of vpr_corridor | its references | one that its ground truth names |
 
 mirada with its default, against the features of the same network as timm users take them (the usual crop, the average
-over the places, the cosine), and, where it is installed, imagededup's CNN. With MODEL, also the features of a model
-that was trained on grocery_store. Writes results/retrieval.json.
+over the places, the cosine), and, where it is installed, imagededup's CNN method with the same network in the place of
+its MobileNetV3, whose weights it would download. With MODEL, also the features of a model that was trained on
+grocery_store. Writes results/retrieval.json.
 """
 
 from __future__ import annotations
@@ -89,11 +90,18 @@ def of_plain_features(question: Question) -> list[bool]:
 
 
 def of_imagededup(question: Question) -> list[bool]:
-    """imagededup's CNN encodings, by the cosine."""
+    """imagededup's CNN encodings, by the cosine; each picture is made square, as it does for its own network."""
     from imagededup.methods import CNN
+    from imagededup.utils import CustomModel
+    from torch import nn
+    from torchvision import transforms
 
     looked_for, within, is_right = question
-    method = CNN()
+    body = Body(find(BUILTIN))
+    steps = [transforms.Resize((256, 256)), transforms.CenterCrop(224), transforms.ToTensor()]
+    steps.append(transforms.Normalize(body.preparation.mean, body.preparation.std))
+    network = nn.Sequential(body.module, nn.Flatten()).eval()
+    method = CNN(verbose=False, model_config=CustomModel("the same network", network, transforms.Compose(steps)))
 
     def vectors(paths: Sequence[Path]) -> np.ndarray:
         found = np.concatenate([method.encode_image(path) for path in paths])
@@ -118,7 +126,7 @@ def main() -> None:
     try:
         import imagededup  # noqa: F401
 
-        ways["imagededup CNN"] = of_imagededup
+        ways["imagededup, the same network"] = of_imagededup
     except ImportError:
         print("imagededup is not installed: left out")
     found: dict[str, dict[str, Any]] = {}

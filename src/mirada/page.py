@@ -9,7 +9,6 @@ Does not know: models, files, what a page says.
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import UsageError
+from mirada.files import write_whole
 from mirada.words import visible
 
 __all__ = [
@@ -123,14 +123,10 @@ def write_page(text: str, path: Path) -> None:
     Raises:
         UsageError: it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
-        os.replace(aside, path)  # noqa: PTH105  the name of the call is the point
+        write_whole(text.encode(errors="backslashreplace"), path)
     except OSError as error:
         raise UsageError(f"{path}: the page cannot be written ({error.strerror})") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def value_text(value: str | float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,49 @@ def test_a_page_of_what_was_found(mirada, here, tmp_path):
     assert "4 pictures that look like these together" in text
     assert "http" not in text.replace("http-equiv", "")
     assert [path.name for path in tmp_path.iterdir()] == ["found.html"]
+
+
+@pytest.fixture(scope="module")
+def doubled(world: Path) -> Path:
+    """The index of six pictures of noise, and the file of one of them again."""
+    from mirada.search import index
+
+    photos = world / "doubled"
+    photos.mkdir()
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 256, (20, 30, 3), np.uint8)
+        Image.fromarray(noise).resize((150, 100)).save(photos / f"noise-{number}.png")
+    shutil.copy(photos / "noise-0.png", photos / "again.png")
+    return Path(index(photos, world / "doubled-index").place)
+
+
+def test_copies_for_people_and_programs_and_as_a_page(mirada, here, doubled, tmp_path):
+    page = tmp_path / "copies.html"
+    said = mirada("similar", doubled, "--html", page)
+    paths = [f"{here}/doubled/{name}.png" for name in ("again", "noise-0")]
+    assert said.status == 0
+    assert said.out.splitlines() == ["same file", *(f"  {path}" for path in paths)]
+    assert f"the page is {page}" in said.err
+    told = mirada("similar", doubled, "--json").json
+    assert told == [{"kind": "same file", "certainty": 1.0, "paths": paths}]
+    text = page.read_text()
+    assert text.count("<img ") == 2
+    assert "1 groups, 2 pictures" in text
+    assert all(path in text for path in paths)
+
+
+def test_of_many_copies_a_page_shows_some(mirada, here, tmp_path):
+    from mirada.search import Group, groups_page
+
+    paths = tuple(str(here / "photos" / "dots" / "03.png") for _ in range(15))
+    text = groups_page([Group(paths, "same picture", 0.97)])
+    assert text.count("<img ") == 12
+    assert "and 3 more" in text
+    assert "same picture, 97.0% sure" in text
+    many = groups_page([Group((f"{number}a", f"{number}b"), "same file", 1.0) for number in range(302)])
+    assert "2 more groups are not shown." in many
+    assert many.count("cannot be read any more") == 600
+    assert "No two pictures are the same." in groups_page([])
 
 
 def test_nothing_meets_the_condition(mirada, here):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mirada.backbone.catalog import Backbone
 from mirada.backbone.weights import read_arrays, tensors_hash
 from mirada.errors import ModelError
+from mirada.files import write_whole
 from mirada.image import Preparation
 from mirada.machine import cache_folder
 
@@ -105,7 +106,9 @@ class Body:
         except ModelError:  # not kept yet
             pass
         state = self._module_state()
-        _keep(state, kept)
+        from safetensors.numpy import save
+
+        write_whole(save(state), kept)
         return state
 
     def _module_state(self) -> dict[str, NDArray[np.generic]]:
@@ -165,18 +168,3 @@ def tapped(stages: Sequence[Stage], places: Sequence[int]) -> nn.Module:
             return (*taken, x)
 
     return Tapped()
-
-
-def _keep(state: dict[str, NDArray[np.generic]], path: Path) -> None:
-    import os
-    import tempfile
-
-    from safetensors.numpy import save
-
-    descriptor, aside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(save(state))
-        Path(aside).replace(path)
-    finally:
-        Path(aside).unlink(missing_ok=True)

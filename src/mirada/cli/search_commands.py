@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mirada.cli.options import NUMBER, as_json_option
+from mirada.cli.options import NUMBER, as_json_option, page_option
 from mirada.cli.progress import progress_bar
 from mirada.cli.write import group_lines, hit_lines, index_lines, notes, shown, warn
 from mirada.errors import UsageError
@@ -65,7 +65,7 @@ def index(images: tuple[str, ...], out: str, network: str | None, layer: str | N
 @click.option("-k", metavar="N", type=NUMBER, default=10, show_default=True, help="How many to find.")
 @click.option("--where", metavar="CONDITION", help="What hits must meet, such as \"label = 'pear' and width > 500\".")
 @click.option("--region", metavar="X,Y,W,H", help="Look for this part of the picture only, in pixels.")
-@click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="Write a page of thumbnails too.")
+@page_option
 @as_json_option
 def search(
     place: str,
@@ -81,14 +81,12 @@ def search(
     In a condition stand the columns label, path, width, height, bytes, taken, camera, hash and those of your table,
     compared by =, !=, <, <=, >, >=, IN, LIKE, BETWEEN, IS NULL, and joined by AND, OR, NOT.
     """
-    from mirada.page import write_page
     from mirada.search import gallery, open_index
 
     area = _region(region)
     hits = open_index(place).search(query, k=k, where=where, region=area)
     if page is not None:
-        write_page(gallery(query, hits, where, area), page)
-        notes([f"the page is {shown(str(page))}: open it in a browser"])
+        _write(gallery(query, hits, where, area), page)
     if as_json:
         print(json.dumps([hit.json() for hit in hits], indent=2))
     else:
@@ -105,16 +103,19 @@ def search(
     show_default=True,
     help="How sure it must be that a pair shows the same.",
 )
+@page_option
 @as_json_option
-def similar(place: str, certainty: float, as_json: bool) -> None:
+def similar(place: str, certainty: float, page: Path | None, as_json: bool) -> None:
     """Find the images of an index that are the same: copies of a file, and pictures that were altered.
 
     Files are only read. What is left of a picture in another size, quality, cut, turn or brightness is found.
     """
-    from mirada.search import open_index
+    from mirada.search import groups_page, open_index
 
     with progress_bar() as progress:
         groups = open_index(place).similar(certainty=certainty, progress=progress)
+    if page is not None:
+        _write(groups_page(groups), page)
     if as_json:
         print(json.dumps([group.json() for group in groups], indent=2))
     else:
@@ -139,6 +140,14 @@ def atlas(place: str, out: Path) -> None:
     with progress_bar() as progress:
         open_index(place).atlas(out, progress=progress)
     print(f"saved     {shown(str(out))}: open it in a browser")
+
+
+def _write(text: str, page: Path) -> None:
+    """Write a page, and say so."""
+    from mirada.page import write_page
+
+    write_page(text, page)
+    notes([f"the page is {shown(str(page))}: open it in a browser"])
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirada.words import percent, visible
+from mirada.words import visible
 
 if TYPE_CHECKING:
     from mirada.engine import Choice
@@ -242,8 +242,7 @@ def group_lines(groups: Sequence[Group]) -> list[str]:
         return ["no two images are the same"]
     lines = []
     for group in groups:
-        sure = "" if group.kind == "same file" else f", {percent(group.certainty)} sure"
-        lines += [f"{group.kind}{sure}", *(f"  {shown(path)}" for path in group.paths)]
+        lines += [group.words, *(f"  {shown(path)}" for path in group.paths)]
     return lines
 
 

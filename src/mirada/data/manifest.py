@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any, Final
 from mirada.data.samples import PARTS, Dataset, Part, Sample, some
 from mirada.data.threads import map_samples
 from mirada.errors import DataError, ImageError
+from mirada.files import write_whole
 
 __all__ = ["Changes", "Entry", "Fractions", "Manifest", "content_hashes", "read_manifest", "verify", "write_manifest"]
 
@@ -124,17 +124,10 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
     Raises DataError where it cannot be written.
     """
     path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(_to_json(manifest))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)  # noqa: PTH105  the name of the call is the point
+        write_whole(_to_json(manifest).encode(), path)
     except OSError as error:
         raise DataError(f"{path}: the manifest cannot be written ({error.strerror}).") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _to_json(manifest: Manifest) -> str:

@@ -2,7 +2,7 @@
 
 from mirada.search.build import Changes
 from mirada.search.embedding import Embedding, Maker
-from mirada.search.gallery import gallery
+from mirada.search.gallery import gallery, groups_page
 from mirada.search.hits import Hit
 from mirada.search.index import Index, index, open_index
 from mirada.search.neighbours import training_images
@@ -16,6 +16,7 @@ __all__ = [
     "Index",
     "Maker",
     "gallery",
+    "groups_page",
     "index",
     "open_index",
     "training_images",

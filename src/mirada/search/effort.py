@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.search.nearest import nearest
+from mirada.search.nearest import Nearest
 
 if TYPE_CHECKING:
     from mirada.search.table import Table
@@ -82,11 +82,8 @@ def measured(table: Table, ask: Ask) -> Effort:
 
 def _exact(table: Table, ids: NDArray[np.int64], queries: NDArray[np.float32]) -> list[set[int]]:
     """The row ids of the nearest of each, besides itself."""
-    best_ids, best = np.zeros((len(ids), 0), np.int64), np.zeros((len(ids), 0), np.float32)
+    found = Nearest(queries, K + 1)
     for others, vectors in table.vectors():
-        places, cosines = nearest(vectors, queries, K + 1)
-        best_ids, best = np.hstack([best_ids, others[places]]), np.hstack([best, cosines])
-        order = np.argsort(-best, axis=1, kind="stable")[:, : K + 1]
-        best_ids, best = np.take_along_axis(best_ids, order, 1), np.take_along_axis(best, order, 1)
-    rows = zip(ids.tolist(), best_ids.tolist(), strict=True)
+        found.tell(others, vectors)
+    rows = zip(ids.tolist(), found.ids.tolist(), strict=True)
     return [{*[other for other in row if other != own][:K]} for own, row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,16 @@ from mirada.errors import ImageError
 from mirada.image import decode
 from mirada.page import Markup, page, tag, thumbnail
 from mirada.search.hits import Hit
+from mirada.search.similar import Group
 from mirada.version import __version__
 from mirada.words import percent
 
-__all__ = ["gallery"]
+__all__ = ["gallery", "groups_page"]
+
+GROUPS: Final = 300
+"""Groups of copies that are shown."""
+OF_A_GROUP: Final = 12
+"""Pictures of a group that are shown."""
 
 
 def gallery(
@@ -42,6 +49,30 @@ def gallery(
         tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
     )
     return page("Found by likeness", *body)
+
+
+def groups_page(groups: Sequence[Group]) -> str:
+    """The text of a page: the pictures that are the same, group by group.
+
+    Args:
+        groups: as `Index.similar` finds them.
+    """
+    count = sum(len(group.paths) for group in groups)
+    lead = f"{len(groups):,} groups, {count:,} pictures" if groups else "No two pictures are the same."
+    more = len(groups) - GROUPS
+    body = (
+        tag("header", tag("h1", "The same pictures"), tag("p", lead, class_="lead")),
+        *(tag("section", tag("h2", group.words), _grid(_members(group))) for group in groups[:GROUPS]),
+        *([tag("p", f"{more:,} more groups are not shown.")] if more > 0 else []),
+        tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
+    )
+    return page("The same pictures", *body)
+
+
+def _members(group: Group) -> list[Markup]:
+    figures = [_figure(path, _picture(path), Markup("")) for path in group.paths[:OF_A_GROUP]]
+    more = len(group.paths) - OF_A_GROUP
+    return [*figures, tag("p", f"and {more:,} more")] if more > 0 else figures
 
 
 _HOW = (

@@ -26,7 +26,7 @@ from mirada.search.embedding import Embedding, Maker, check_same_maker
 from mirada.search.hits import Hit
 from mirada.search.likeness import likeness, share_below
 from mirada.search.lookup import Lookup, lookup
-from mirada.search.places import unpacked
+from mirada.search.places import unit
 from mirada.search.similar import Group
 from mirada.search.table import Table
 from mirada.search.where import sql_of
@@ -210,7 +210,7 @@ class Index:
     def _known(self, row: int) -> Seen:
         """What was seen of an image of the index."""
         vectors, kept = self._table.seen(np.array([row]))
-        return Seen(vectors[0], None if kept[0] is None else unpacked([kept[0]])[0].astype(np.float32) / 127)
+        return Seen(vectors[0], None if kept[0] is None else unit(kept[0]))
 
     def _found(self, seen: Sequence[Seen], k: int, condition: str | None, own: Set[int]) -> list[Hit]:
         """The k most alike of those that are nearest by their vectors."""

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.search.places import alike, unpacked
+from mirada.search.places import alike, unit, unpacked
 
 __all__ = ["FEWEST", "SHARES", "background", "likeness", "share_below"]
 
@@ -50,7 +50,7 @@ def background(vectors: NDArray[np.float32], kept: Sequence[bytes | None]) -> li
     found = []
     for i in range(min(DRAWN, len(vectors) - 1)):
         own = kept[i]
-        query = None if own is None else unpacked([own])[0].astype(np.float32) / 127
+        query = None if own is None else unit(own)
         found.append(likeness(vectors[i + 1 :] @ vectors[i], query, kept[i + 1 :]))
     return [float(value) for value in np.quantile(np.concatenate(found), SHARES)]
 

@@ -26,7 +26,7 @@ from mirada.search import cells
 from mirada.search.cells import Cells
 from mirada.search.database import is_remote
 from mirada.search.effort import Effort, measured
-from mirada.search.nearest import nearest
+from mirada.search.nearest import Nearest, nearest
 from mirada.search.table import Row, Table
 
 __all__ = ["IN_MEMORY", "Approximate", "Exact", "Lookup", "Scan", "lookup", "prepare"]
@@ -100,11 +100,11 @@ class Scan(Lookup):
 
     def __call__(self, query: NDArray[np.float32], k: int, condition: str | None, without: Set[int]) -> Found:
         """See `Lookup`."""
-        found = _none(self._table)
-        for more in self._table.vectors(condition):
-            ids, vectors = np.concatenate([found[0], more[0]]), np.concatenate([found[1], more[1]])
-            found = _compared(ids, vectors, query, k, without)
-        return found
+        found = Nearest(query[np.newaxis], k)
+        for ids, vectors in self._table.vectors(condition):
+            kept = ~np.isin(ids, list(without))
+            found.tell(ids[kept], vectors[kept])
+        return found.ids[0], self._table.seen(found.ids[0])[0]
 
 
 class Approximate(Lookup):

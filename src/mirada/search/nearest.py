@@ -10,10 +10,39 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nearest"]
+__all__ = ["Nearest", "nearest"]
 
 CHUNK: Final = 16_384
 """Vectors that are compared at a time."""
+
+
+class Nearest:
+    """The nearest of queries among vectors that are told some at a time.
+
+    Args:
+        queries: (Q, D), each of length 1.
+        k: how many, at least 1; fewer where not so many were told.
+
+    Attributes:
+        ids: (Q, k) int64, the nearest first; of equals the lower id.
+        cosines: (Q, k) float32.
+    """
+
+    def __init__(self, queries: NDArray[np.float32], k: int) -> None:
+        self._queries, self._k = queries, k
+        self.ids = np.zeros((len(queries), 0), np.int64)
+        self.cosines = np.zeros((len(queries), 0), np.float32)
+
+    def tell(self, ids: NDArray[np.int64], vectors: NDArray[np.floating]) -> None:
+        """More vectors.
+
+        Args:
+            ids: (n,).
+            vectors: (n, D), each of length 1.
+        """
+        own = self._queries @ np.asarray(vectors, np.float32).T  # (Q, n)
+        both = np.concatenate([self.ids, np.broadcast_to(ids, own.shape)], axis=1)
+        self.ids, self.cosines = _first(both, np.concatenate([self.cosines, own], axis=1), self._k)
 
 
 def nearest(
@@ -34,18 +63,12 @@ def nearest(
         Places (Q, k) and cosines (Q, k).
     """
     places = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
-    k = min(k, len(places))
-    best = np.zeros((len(queries), 0), np.int64)
-    cosines = np.zeros((len(queries), 0), np.float32)
+    found = Nearest(queries, k)
     for begin in range(0, len(places), CHUNK):
         chosen = places[begin : begin + CHUNK]
         is_all = len(chosen) == chosen[-1] - chosen[0] + 1
-        block = vectors[chosen[0] : chosen[-1] + 1] if is_all else vectors[chosen]
-        own = queries @ np.asarray(block, np.float32).T  # (Q, n)
-        best = np.concatenate([best, np.broadcast_to(chosen, own.shape)], axis=1)
-        cosines = np.concatenate([cosines, own], axis=1)
-        best, cosines = _first(best, cosines, k)
-    return best, cosines
+        found.tell(chosen, vectors[chosen[0] : chosen[-1] + 1] if is_all else vectors[chosen])
+    return found.ids, found.cosines
 
 
 def _first(

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GRID", "Projection", "alike", "crops", "packed", "unpacked"]
+__all__ = ["GRID", "Projection", "alike", "crops", "packed", "unit", "unpacked"]
 
 GRID: Final = 7
 KEPT: Final = 64
@@ -84,6 +84,11 @@ def packed(places: NDArray[np.float32]) -> bytes:
 def unpacked(kept: list[bytes]) -> NDArray[np.int8]:
     """The places (N, P, E) of N pictures, 127 times as long."""
     return np.frombuffer(b"".join(kept), np.int8).reshape(len(kept), GRID * GRID, -1)
+
+
+def unit(kept: bytes) -> NDArray[np.float32]:
+    """The places (P, E) of one picture, each of length 1 again."""
+    return np.asarray(unpacked([kept])[0] / np.float32(127), np.float32)
 
 
 def alike(query: NDArray[np.float32], kept: NDArray[np.int8]) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from mirada.data.threads import map_items
 from mirada.image.align import Alignment
 from mirada.image.look import looks_apart
 from mirada.progress import Progress, silent
+from mirada.words import percent
 
 __all__ = ["COSINE", "NEIGHBOURS", "Group", "Kind", "alike_by_look", "certainty", "grouped"]
 
@@ -52,6 +53,11 @@ class Group:
     paths: tuple[str, ...]
     kind: Kind
     certainty: float
+
+    @property
+    def words(self) -> str:
+        """What they share, and how sure that is, for people."""
+        return self.kind if self.kind == "same file" else f"{self.kind}, {percent(self.certainty)} sure"
 
     def json(self) -> dict[str, Any]:
         """As plain values."""

@@ -270,11 +270,8 @@ class Table:
 
     def rows(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> list[Row]:
         """What is known of some images, in this order: the columns that a condition may name and `file`, or these."""
-        names = [*self.columns, "file"] if columns is None else list(columns)
-        with explained(self.place):
-            table = self._images.take_row_ids([int(i) for i in ids]).select(names).with_row_id().to_arrow()
-        found = {row["_rowid"]: row for row in table.to_pylist()}
-        return [found[int(i)] for i in ids]
+        rows: list[Row] = self._taken(ids, [*self.columns, "file"] if columns is None else columns).to_pylist()
+        return rows
 
     def row(self, file: bytes) -> Row | None:
         """What is known of one image; None where it is not there."""
@@ -314,13 +311,16 @@ class Table:
 
     def seen(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[bytes | None]]:
         """Vectors (N, D) and places of some images, in this order."""
+        table = self._taken(ids, ("places", "vector"))
+        return _matrix(table, self.dimension), table["places"].to_pylist()
+
+    def _taken(self, ids: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Some columns of some images, in this order."""
         with explained(self.place):
-            names = ["places", "vector"]
-            table = self._images.take_row_ids([int(i) for i in ids]).select(names).with_row_id().to_arrow()
-        rows = {int(i): place for place, i in enumerate(table["_rowid"].to_numpy())}
-        order = [rows[int(i)] for i in ids]
-        places = table["places"].to_pylist()
-        return _matrix(table, self.dimension)[order], [places[row] for row in order]
+            taken = self._images.take_row_ids([int(i) for i in ids]).select(list(columns)).with_row_id().to_arrow()
+        have = taken["_rowid"].to_numpy()
+        sorter = np.argsort(have)
+        return taken.select(list(columns)).take(sorter[np.searchsorted(have, ids, sorter=sorter)])
 
     def drawn(self, most: int) -> NDArray[np.int64]:
         """The row ids of images drawn at random, the same for the same table."""

@@ -1,0 +1,25 @@
+"""Files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["write_whole"]
+
+
+def write_whole(data: bytes, path: Path) -> None:
+    """Write a file aside, and put it in the place of an earlier one when it is safe on the disk.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    aside = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -64,6 +64,8 @@ path as bytes; `look`, 8 bytes that tell the picture, not the file; `places`, wh
 OLD: Final = timedelta(hours=1)
 """How long what was replaced is kept, for those who read it meanwhile."""
 _WHOLE: Final = frozenset({"width", "height", "bytes"})
+_LEAST: Final = "modified"
+"""A column of a few bytes, for where only row ids are wanted: of no column LanceDB reads all."""
 _IMAGES, _UNREAD, _ABOUT = "images", "unread", "about"
 
 
@@ -262,7 +264,7 @@ class Table:
 
     def batches(self, columns: Sequence[str], where: str | None = None) -> Iterator[pa.RecordBatch]:
         """Some columns, and `_rowid`, of all rows, or of those for which a filter in SQL is true."""
-        query = self._images.search().select(list(columns)).with_row_id(True)
+        query = self._images.search().select(list(columns) or [_LEAST]).with_row_id(True)
         if where is not None:
             query = query.where(where)
         with explained(self.place):

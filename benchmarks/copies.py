@@ -133,7 +133,8 @@ def main() -> None:
         same, different = copies(files, np.random.default_rng(0)), others(files)
         rows += [(max(each.correlation, 0), each.agreement, 1) for _, each in same]
         rows += [(max(each.correlation, 0), each.agreement, 0) for *_, each in different]
-        told[folder.name] = {
+        name = "/".join(folder.absolute().parts[-2:])
+        told[name] = {
             "copies": len(same),
             "others": len(different),
             "copies_found": {str(sure): sum(certainty(each) >= sure for _, each in same) for sure in SURE},
@@ -147,7 +148,7 @@ def main() -> None:
                 if certainty(each) >= SURE[-1]
             ],
         }
-        print(folder.name, told[folder.name], flush=True)
+        print(name, told[name], flush=True)
     if arguments.fit:
         from sklearn.linear_model import LogisticRegression
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("mirada", "torch", "openvino", "timm", "numpy", "scipy", "pillow", "simplejpeg")
+PACKAGES = ("mirada", "torch", "openvino", "timm", "numpy", "scipy", "pillow", "simplejpeg", "lancedb", "pyarrow", "scikit-learn")
 """Whose versions decide speed."""
 
 

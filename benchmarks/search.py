@@ -12,8 +12,9 @@ comparing all. Each way first makes its index from the vectors in a file, then o
 | faiss | IVF with a byte a number (SQ8), a cell for 1,000 vectors | nprobe |
 | usearch | HNSW in half precision | expansion_search |
 
-The peers' setting is the first of a few that finds 99 % of the ten nearest on these very queries. A way that is not
-done after so many minutes of making is left out. Writes results/search_VECTORS.json.
+The peers' setting is the first of a few that finds 99 % of the ten nearest on these very queries, or the last where
+none does. A way that is not done after so many minutes of making is left out. mirada is given vectors: of a picture,
+seeing it comes on top. Writes results/search_VECTORS.json.
 """
 
 from __future__ import annotations

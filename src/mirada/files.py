@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 __all__ = ["write_whole"]
@@ -14,7 +15,7 @@ def write_whole(data: bytes, path: Path) -> None:
     Raises:
         OSError: it cannot be written; what was there stays.
     """
-    aside = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    aside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with aside.open("wb") as file:
             file.write(data)

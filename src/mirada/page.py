@@ -118,12 +118,16 @@ _HEAD = (
 
 
 def write_page(text: str, path: Path) -> None:
-    """Write a page. The file appears complete or not at all, and replaces an earlier one.
+    """Write a page. The file appears complete or not at all, and replaces an earlier page.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: it cannot be written, or a file that is no page is there.
     """
     try:
+        if path.exists():
+            with path.open("rb") as there:
+                if not there.read(15).lower().startswith(b"<!doctype html>"):
+                    raise UsageError(f"{path} is there already, and no page: give another name")
         write_whole(text.encode(errors="backslashreplace"), path)
     except OSError as error:
         raise UsageError(f"{path}: the page cannot be written ({error.strerror})") from error
@@ -136,8 +140,7 @@ def value_text(value: str | float) -> str:
     return escape(visible(value)) if isinstance(value, str) else str(value)
 
 
-STYLE = (
-    """
+STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --muted: #59626d; --line: #dfe3e8; --field: #f5f6f8;
   --blue: #0068ad; --orange: #c8500a; --tint: #a9cfec; --warm: #fdf1e7; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e8eaed; --muted: #a3acb6; --line: #333a42;
@@ -190,5 +193,4 @@ text { fill: var(--muted); font-size: 12.5px; } text.name { fill: var(--ink); } 
   h2, h3 { break-after: avoid; } .card, tr, svg { break-inside: avoid; } .wide { overflow: visible; }
   html { font-size: 13px; } td, td.long { white-space: normal; min-width: 0 } .matrix svg { min-width: 0 !important; } }
 """
-    """The style of the page: calm, light or dark as the reader's screen, blue for right and orange for wrong."""
-)
+"""The style of the page: calm, light or dark as the reader's screen, blue for right and orange for wrong."""

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["duration", "last_stages", "percent", "visible"]
+__all__ = ["counted", "duration", "last_stages", "percent", "visible"]
 
 _KEPT = "\n\u200c\u200d"
 """Controls that are needed: the end of a line, and two joiners that emoji and several scripts are written with."""
+
+
+def counted(count: int, noun: str) -> str:
+    """How many there are, in words.
+
+    >>> counted(1, "picture"), counted(2_000, "picture")
+    ('1 picture', '2,000 pictures')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def last_stages(stages: int) -> str:

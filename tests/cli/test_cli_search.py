@@ -100,7 +100,7 @@ def test_copies_for_people_and_programs_and_as_a_page(mirada, here, doubled, tmp
     assert told == [{"kind": "same file", "certainty": 1.0, "paths": paths}]
     text = page.read_text()
     assert text.count("<img ") == 2
-    assert "1 groups, 2 pictures" in text
+    assert "1 group, 2 pictures" in text
     assert all(path in text for path in paths)
 
 
@@ -113,14 +113,42 @@ def test_of_many_copies_a_page_shows_some(mirada, here, tmp_path):
     assert "and 3 more" in text
     assert "same picture, 97.0% sure" in text
     many = groups_page([Group((f"{number}a", f"{number}b"), "same file", 1.0) for number in range(302)])
-    assert "2 more groups are not shown." in many
+    assert "2 more groups not shown." in many
     assert many.count("cannot be read any more") == 600
     assert "No two pictures are the same." in groups_page([])
 
 
+def test_several_conditions_are_to_be_met_together(mirada, here):
+    of_both = mirada(
+        *("search", "made", "photos/dots/03.png", "--json", "-k", "40"),
+        *("--where", "label = 'checks' or label = 'dots'", "--where", "label != 'dots'"),
+    ).json
+    assert {hit["label"] for hit in of_both} == {"checks"}
+
+
+def test_images_are_forgotten(mirada, here, tmp_path):
+    shutil.copytree(here / "made", tmp_path / "made")
+    said = mirada("index", "photos/dots", "--forget", "-o", tmp_path / "made")
+    assert (said.status, said.out) == (0, f"taken out 10 images of {tmp_path}/made\n")
+    assert {hit["label"] for hit in mirada("search", tmp_path / "made", "photos/dots/03.png", "--json").json} == {
+        "checks",
+        "stripes",
+    }
+
+
+def test_a_photo_is_never_replaced_by_a_page(mirada, here, tmp_path):
+    photo = tmp_path / "photo.png"
+    shutil.copy("photos/dots/03.png", photo)
+    for command in (("search", "made", photo, "--html", photo), ("atlas", "made", "-o", photo)):
+        said = mirada(*command)
+        assert said.status == 2
+        assert f"{photo} is there already, and no page" in said.err
+    assert photo.read_bytes() == (here / "photos" / "dots" / "03.png").read_bytes()
+
+
 def test_nothing_meets_the_condition(mirada, here):
     said = mirada("search", "made", "photos/dots/03.png", "--where", "width > 5000")
-    assert (said.status, said.out) == (0, "nothing meets the condition\n")
+    assert (said.status, said.out) == (0, "nothing else is there, or nothing meets the condition\n")
 
 
 REFUSED = [

@@ -80,3 +80,12 @@ def test_plain_pictures_tell_nothing() -> None:
 def test_it_is_the_same_each_time(photographs: list[Pixels]) -> None:
     once, again = (align(Sketch(photographs[0]), Sketch(turned(photographs[0]))) for _ in range(2))
     assert once == again
+
+
+def test_a_logo_in_both_makes_no_copy() -> None:
+    """It lies exactly on the other, and is a small part of either."""
+    one, other = (photograph.copy() for photograph in load_sample_images().images)
+    logo = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8).repeat(10, axis=0).repeat(10, axis=1)
+    one[:80, :80] = logo
+    other[-80:, -80:] = logo
+    assert align(Sketch(one), Sketch(other)).agreement < 0.3

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from drawn import decoded
@@ -18,8 +16,7 @@ from mirada.search import Index, atlas, index
 from mirada.search.layout import laid_out
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(1, 40))
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 8, 17, 40])
 def test_every_vector_has_a_cell_of_its_own(count: int) -> None:
     vectors = np.random.default_rng(count).standard_normal((count, 6)).astype(np.float32)
     cells, (columns, rows) = laid_out(vectors)
@@ -27,6 +24,13 @@ def test_every_vector_has_a_cell_of_its_own(count: int) -> None:
     assert cells.min() >= 0
     assert (cells < [columns, rows]).all()
     assert columns * (rows - 1) < count <= columns * rows
+
+
+def test_pictures_that_are_all_the_same_have_cells_too() -> None:
+    """t-SNE has nothing to go by."""
+    cells, (columns, rows) = laid_out(np.repeat(np.eye(9, dtype=np.float32)[:1], 9, axis=0))
+    assert len({tuple(cell) for cell in cells.tolist()}) == 9
+    assert (cells < [columns, rows]).all()
 
 
 def test_what_is_alike_lies_together() -> None:

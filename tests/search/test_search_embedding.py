@@ -11,7 +11,7 @@ import pytest
 from mirada.errors import UsageError
 from mirada.image import Preparation
 from mirada.search.embedder import embedder
-from mirada.search.embedding import Embedding, Maker
+from mirada.search.embedding import Embedding, Maker, check_same_maker
 
 MAKER = Maker("efficientnet-lite0", "abc", None, Preparation((224, 224), "crop"), has_places=False, dimension=2)
 OTHERS = [
@@ -25,16 +25,26 @@ OTHERS = [
 
 @pytest.mark.parametrize(("other", "reason"), OTHERS)
 def test_makers_that_differ_are_told_apart(other: Maker, reason: str) -> None:
-    one = Embedding(np.eye(2, dtype=np.float32), MAKER)
     with pytest.raises(UsageError, match=reason):
-        one.similarity(Embedding(np.eye(other.dimension, dtype=np.float32), other))
+        check_same_maker(MAKER, other)
 
 
 def test_what_it_is_called_does_not_matter() -> None:
     """The same network, given by another path."""
-    one = Embedding(np.array([[1, 0], [0.6, 0.8]], np.float32), MAKER)
-    other = Embedding(np.array([[0, 1]], np.float32), replace(MAKER, network="./lite0"))
-    assert one.similarity(other).tolist() == pytest.approx(np.array([[0], [0.8]]))
+    check_same_maker(MAKER, replace(MAKER, network="./lite0"))
+
+
+NO_VECTORS = [
+    (np.zeros((0, 2), np.float32), "there must be a vector at least"),
+    (np.array([[1, np.nan]], np.float32), "all its values must be numbers"),
+    (np.zeros((1, 3), np.float32), r"vectors must be \(N, 2\), got \(1, 3\)"),
+]
+
+
+@pytest.mark.parametrize(("vectors", "message"), NO_VECTORS)
+def test_what_is_no_vector(vectors: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Embedding(vectors, MAKER)
 
 
 def test_a_maker_comes_back_from_json() -> None:

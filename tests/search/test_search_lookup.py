@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirada.errors import DataError
 from mirada.image import Preparation
 from mirada.search import Embedding, Index, Maker, cells, effort, index, lookup, open_index
 from mirada.search.lookup import Approximate, Exact, Scan
@@ -150,3 +151,40 @@ def test_images_in_a_large_index(photos: Path, place: str, monkeypatch: pytest.M
     assert large._table.about["effort"]["recall"] == 1.0
     found = [[hit.path for hit in large.search(query, k=30) if "new" not in hit.path] for query in queries]
     assert found == right
+
+
+@pytest.mark.usefixtures("small_limits")
+@pytest.mark.parametrize("k", [50, 400, COUNT])
+def test_as_many_are_found_as_are_wanted(tmp_path: Path, vectors: np.ndarray, k: int) -> None:
+    """More than lie in the nearest cells."""
+    place = str(tmp_path / "index")
+    settle(filled(place, vectors))
+    opened = open_index(place)
+    assert len(numbers(opened, vectors[0], k=k)) == k
+    assert len(numbers(opened, vectors[0], k=k, where="label = 'odd'")) == min(k, COUNT // 2)
+
+
+@pytest.mark.usefixtures("small_limits")
+@pytest.mark.parametrize("what", ["lost", "damaged"])
+def test_cells_that_are_lost_or_damaged_are_made_again(
+    textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    index(textures, tmp_path / "made")
+    folder = tmp_path / "made" / "cells.mirada"
+    if what == "lost":
+        shutil.rmtree(folder)
+        assert open_index(tmp_path / "made").is_being_changed
+    else:
+        (folder / "codes.npy").write_bytes(b"damaged")
+        with pytest.raises(DataError, match="run mirada index again"):
+            open_index(tmp_path / "made")
+    index(textures, tmp_path / "made")
+    assert not open_index(tmp_path / "made").is_being_changed
+
+
+def test_an_image_is_found_by_its_path(place: str, vectors: np.ndarray) -> None:
+    table = filled(place, vectors[:50])
+    table.find_by_path()
+    table.put([{"path": "/it's", "file": b"/it's", "width": 7}], vectors[:1], are_new=True)
+    assert [row["width"] for row in (table.row(b"/3"), table.row(b"/it's")) if row] == [3, 7]
+    assert table.row(b"/nowhere") is None

@@ -29,15 +29,28 @@ __all__ = ["atlas", "index", "search", "similar"]
     help="What makes the vectors: a pretrained network (efficientnet-lite0, timm:NAME), or the directory of a model. "
     "Default: what made the index before, else efficientnet-lite0.",
 )
-@click.option("--layer", metavar="NAME", help="Take the output of this layer, such as FC7, instead of the features.")
+@click.option(
+    "--layer",
+    metavar="NAME",
+    help="Take the output of this layer instead of the features, such as FC7 of a model of AlexNet's listing, or "
+    "blocks.3 of efficientnet-lite0.",
+)
+@click.option("--forget", is_flag=True, help="Take images out instead: those at IMAGES and below, there or not.")
 @as_json_option
-def index(images: tuple[str, ...], out: str, network: str | None, layer: str | None, as_json: bool) -> None:
+def index(
+    images: tuple[str, ...], out: str, network: str | None, layer: str | None, forget: bool, as_json: bool
+) -> None:
     """Make the index of a collection of images, or bring one up to date.
 
     Only what is new or has changed is read. Exit status 1 where an image could not be read.
     """
+    from mirada.search import forget as take_out
     from mirada.search import index
 
+    if forget:
+        count = take_out(images, out)
+        print(json.dumps({"index": out, "gone": count}) if as_json else f"taken out {count:,} images of {shown(out)}")
+        return
     with progress_bar() as progress:
         made = index(images, out, network=network, layer=layer, progress=progress)
     changes = made.changes
@@ -63,7 +76,13 @@ def index(images: tuple[str, ...], out: str, network: str | None, layer: str | N
     help="Images, in files or in the index; several count together.",
 )
 @click.option("-k", metavar="N", type=NUMBER, default=10, show_default=True, help="How many to find.")
-@click.option("--where", metavar="CONDITION", help="What hits must meet, such as \"label = 'pear' and width > 500\".")
+@click.option(
+    "--where",
+    "conditions",
+    metavar="CONDITION",
+    multiple=True,
+    help="What hits must meet, such as \"label = 'pear' and width > 500\"; of several, all.",
+)
 @click.option("--region", metavar="X,Y,W,H", help="Look for this part of the picture only, in pixels.")
 @page_option
 @as_json_option
@@ -71,7 +90,7 @@ def search(
     place: str,
     query: tuple[str, ...],
     k: int,
-    where: str | None,
+    conditions: tuple[str, ...],
     region: str | None,
     page: Path | None,
     as_json: bool,
@@ -84,7 +103,11 @@ def search(
     from mirada.search import gallery, open_index
 
     area = _region(region)
-    hits = open_index(place).search(query, k=k, where=where, region=area)
+    where = conditions[0] if len(conditions) == 1 else " AND ".join(f"({each})" for each in conditions) or None
+    opened = open_index(place)
+    if opened.is_being_changed:
+        notes(["the index is being changed, or was not made whole: all of it is read, which takes longer"])
+    hits = opened.search(query, k=k, where=where, region=area)
     if page is not None:
         _write(gallery(query, hits, where, area), page)
     if as_json:

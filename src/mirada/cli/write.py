@@ -203,10 +203,10 @@ def index_lines(index: Index) -> list[str]:
     unread = f"; {len(changes.unread):,} could not be read" if changes.unread else ""
     return [
         f"images    {len(index):,}: {done}{unread}",
-        f"vectors   {index.maker.dimension:,} numbers each, by {index.maker}",
+        f"vectors   {index.maker.dimension:,} numbers each, by {shown(str(index.maker))}",
         *([] if index.effort is None else [_EFFORT.format(index.effort.recall, index.effort.asked)]),
-        f"saved     {index.place}",
-        f"try it    mirada search {index.place} IMAGE...",
+        f"saved     {shown(index.place)}",
+        f"try it    mirada search {shown(index.place)} IMAGE...",
     ]
 
 
@@ -225,8 +225,8 @@ _CHANGES = (
 def hit_lines(hits: Sequence[Hit]) -> list[str]:
     """The path of each, its label, and how much it is like the query."""
     if not hits:
-        return ["nothing meets the condition"]
-    rows = [(f"{hit.similarity:.3f}", hit.words, hit.label or "-", shown(hit.path)) for hit in hits]
+        return ["nothing else is there, or nothing meets the condition"]
+    rows = [(f"{hit.similarity:.3f}", hit.words, shown(hit.label or "-"), shown(hit.path)) for hit in hits]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
 

@@ -33,6 +33,8 @@ FLAT: Final = 8.0
 """Standard deviation of the pixels of a square in which there is something, of 255."""
 ALIKE: Final = 0.7
 """Correlation of squares that agree."""
+LEAST_OVERLAP: Final = 0.2
+"""The part of the smaller picture that must lie on the other for it to count."""
 FEWEST: Final = 8
 """Matches that agree, from which a transform is believed."""
 
@@ -87,6 +89,8 @@ def align(one: Sketch, other: Sketch) -> Alignment:
     if matrix is None:
         return plain
     moved = _compared(one, other, matrix, matches)
+    if moved.overlap < LEAST_OVERLAP:  # a logo, a stamp, a watermark
+        return plain
     return moved if (moved.correlation, moved.overlap) > (plain.correlation, 0.0) else plain
 
 

@@ -1,6 +1,6 @@
 """The index of a collection, and what is found in it."""
 
-from mirada.search.build import Changes
+from mirada.search.build import Changes, forget
 from mirada.search.embedding import Embedding, Maker
 from mirada.search.gallery import gallery, groups_page
 from mirada.search.hits import Hit
@@ -15,6 +15,7 @@ __all__ = [
     "Hit",
     "Index",
     "Maker",
+    "forget",
     "gallery",
     "groups_page",
     "index",

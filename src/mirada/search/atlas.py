@@ -23,7 +23,6 @@ from mirada.image import decode
 from mirada.page import Markup, page, tag
 from mirada.progress import Progress, silent
 from mirada.search.layout import laid_out
-from mirada.search.nearest import nearest
 from mirada.search.table import Table
 from mirada.version import __version__
 
@@ -70,7 +69,7 @@ def atlas(table: Table, title: str, progress: Progress = silent) -> str:
     vectors, _ = table.seen(ids)
     stands_for = np.zeros(len(ids), np.int64)
     for _, some in table.vectors():
-        stands_for += np.bincount(nearest(vectors, some, 1)[0][:, 0], minlength=len(ids))
+        stands_for += np.bincount((some @ vectors.T).argmax(axis=1), minlength=len(ids))
     rows = table.rows(ids)
     progress("laying out", 0, 1)
     cells, size = laid_out(vectors)

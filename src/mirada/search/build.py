@@ -29,13 +29,13 @@ from mirada.search.collection import Collection, Found, collect
 from mirada.search.embedder import Embedder, Seen, embedder, embedder_of
 from mirada.search.embedding import Maker, check_same_maker
 from mirada.search.likeness import background
-from mirada.search.lookup import prepare
+from mirada.search.lookup import is_ready, prepare
 from mirada.search.places import packed
 from mirada.search.table import Known, Row, Table
 from mirada.search.writer import check_free, writing
 from mirada.words import visible
 
-__all__ = ["Changes", "build"]
+__all__ = ["Changes", "build", "forget"]
 
 ROWS: Final = 2_000
 SECONDS: Final = 10.0
@@ -85,19 +85,74 @@ def build(
     """Make an index of images, or bring one up to date; see `mirada.search.index`."""
     check_free(place)
     collection = images if isinstance(images, Collection) else collect(images)
-    about = Table.open(place).about if Table.exists(place) else None
-    if about is None:
-        makes = embedder(network or BUILTIN, layer)
-    else:
-        makes = embedder_of(Maker.from_json(about["maker"]), about["projection"])
-        if network is not None or layer is not None:
-            check_same_maker(makes.maker, embedder(network or makes.maker.network, layer).maker)
+    there = Table.open(place) if Table.exists(place) else None
+    makes = embedder(network or BUILTIN, layer) if there is None else _of(there, network, layer)
+    if there is not None:
+        unchanged = _Run(there, makes, collection, lambda: None, silent).unchanged()
+        if unchanged is not None:
+            return unchanged
     with writing(place) as before_change:
         table = Table.open(place) if Table.exists(place) else _created(place, makes)
         # another process may have made it just now
         check_same_maker(Maker.from_json(table.about["maker"]), makes.maker)
+        if table.about["maker"] != makes.maker.to_json():  # the same by another name
+            table.tell(maker=makes.maker.to_json())
         table.add_columns(collection.columns)
         return _Run(table, makes, collection, before_change, progress).changes()
+
+
+def forget(paths: Sequence[str | os.PathLike[str]], place: str) -> int:
+    """Take images out of an index: those at paths, and those below; whether they are there still or not.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        DataError: there is no index.
+        UsageError: another process is writing to it.
+    """
+    Table.open(place)
+    below = [os.fsencode(os.path.abspath(path)) for path in paths]  # noqa: PTH100  links stay as they are
+    with writing(place) as before_change:
+        table = Table.open(place)
+
+        def is_meant(file: bytes) -> bool:
+            return any(file == path or file.startswith(os.path.join(path, b"")) for path in below)  # noqa: PTH118
+
+        unread = table.unread()
+        gone = [file for file in table.known() if is_meant(file)]
+        before_change()
+        table.tell(settled=False)
+        table.remove(gone)
+        table.tell_unread({file: why for file, why in unread.items() if not is_meant(file)})
+        settle(table, before_change)
+    return len(gone)
+
+
+def settle(table: Table, before_change: Callable[[], None]) -> None:
+    """Learn what is true of the whole, where it has changed, also in a run that was killed."""
+    if table.about["settled"] and is_ready(table):
+        return
+    before_change()
+    table.tidy()
+    sample = background(*table.seen(table.drawn(SAMPLE)))
+    effort = prepare(table)
+    before_change()
+    table.tell(background=sample, effort=None if effort is None else effort.to_json(), settled=True)
+
+
+def _of(table: Table, network: str | os.PathLike[str] | None, layer: str | None) -> Embedder:
+    """What makes the vectors of an index that is there; its network may be called otherwise now.
+
+    Raises:
+        UsageError: another network or layer was asked for.
+    """
+    maker = Maker.from_json(table.about["maker"])
+    if network is not None or layer not in (None, maker.layer):
+        asked = embedder(network or maker.network, maker.layer if layer is None else layer)
+        check_same_maker(maker, asked.maker)
+        maker = asked.maker
+    return embedder_of(maker, table.about["projection"])
 
 
 def _created(place: str, makes: Embedder) -> Table:
@@ -130,11 +185,23 @@ class _Run:
         self.known = table.known()
         self.met = {found.file for found in collection.images}
         self.contents = {known.hash for known in self.known.values()}
-        self.unread: dict[bytes, str] = {}
+        self.unread: dict[bytes, tuple[str, bytes]] = {}
         self.counts = dict.fromkeys(("new", "changed", "moved"), 0)
         self.rows: list[Row] = []
         self.seen: list[tuple[NDArray[np.float16], bytes | None] | None] = []
         self.committed = time.monotonic()
+
+    def unchanged(self) -> Changes | None:
+        """What is to be said where there is nothing to be done, so that nobody needs to be the only one who writes."""
+        table, collection = self.table, self.collection
+        is_known = all(self._is_unchanged(found) for found in collection.images)
+        has_columns = collection.columns.keys() <= table.columns.keys()
+        is_same = table.about["maker"] == self.makes.maker.to_json()
+        if not (is_known and has_columns and is_same and table.about["settled"] and is_ready(table)):
+            return None
+        if self._gone() or self._still_unread() != table.unread():
+            return None
+        return Changes(unchanged=len(collection.images), notes=collection.notes)
 
     def changes(self) -> Changes:
         """Do it all."""
@@ -143,8 +210,8 @@ class _Run:
         self._take(doubtful)
         gone = self._remove_gone()
         self._tell_unread()
-        self._settle()
-        unread = {visible(os.fsdecode(file)): reason for file, reason in self.unread.items()}
+        settle(self.table, self.before_change)
+        unread = {os.fsdecode(file): reason for file, (reason, _) in self.unread.items()}
         return Changes(**self.counts, gone=gone, unchanged=unchanged, unread=unread, notes=self.collection.notes)
 
     def _change(self) -> None:
@@ -152,17 +219,6 @@ class _Run:
         self.before_change()
         if self.table.about["settled"]:
             self.table.tell(settled=False)
-
-    def _settle(self) -> None:
-        """Learn what is true of the whole, where it has changed, also in a run that was killed."""
-        if self.table.about["settled"]:
-            return
-        self.before_change()
-        self.table.tidy()
-        sample = background(*self.table.seen(self.table.drawn(SAMPLE)))
-        effort = prepare(self.table)
-        self.before_change()
-        self.table.tell(background=sample, effort=None if effort is None else effort.to_json(), settled=True)
 
     def _is_unchanged(self, found: Found) -> bool:
         known = self.known.get(found.file)
@@ -183,7 +239,7 @@ class _Run:
             for found, outcome in zip(doubtful, results, strict=True):
                 done += 1
                 if isinstance(outcome, ImageError):
-                    self.unread[found.file] = outcome.reason
+                    self.unread[found.file] = outcome.reason, os.fsencode(found.source)
                     yield None, None
                 else:
                     yield outcome.row, outcome.pixels
@@ -263,23 +319,34 @@ class _Run:
 
     def _remove_gone(self) -> int:
         """Take out what would have been met, but was not, and what can no longer be read."""
-        covers = self.collection.covers
-        gone = [file for file, known in self.known.items() if file not in self.met and covers(file, known.source)]
+        gone = self._gone()
         lost = [file for file in self.unread if file in self.known]
         if gone or lost:
             self._change()
             self.table.remove([*gone, *lost])
         return len(gone)
 
-    def _tell_unread(self) -> None:
-        """Write which images could not be read; what is said of others stays."""
-        before = self.table.unread()
+    def _gone(self) -> list[bytes]:
+        """What would have been met, but was not."""
+        covers = self.collection.covers
+        return [file for file, known in self.known.items() if file not in self.met and covers(file, known.source)]
+
+    def _still_unread(self) -> dict[bytes, tuple[str, bytes]]:
+        """Which images cannot be read; what is said of others stays."""
+        covers, before = self.collection.covers, self.table.unread()
         stay = {
-            file: why for file, why in before.items() if file not in self.met and not self.collection.covers(file, b"")
+            file: (why, source)
+            for file, (why, source) in before.items()
+            if file not in self.met and not covers(file, source)
         }
-        if (stay | self.unread) != before:
+        return stay | self.unread
+
+    def _tell_unread(self) -> None:
+        """Write which images could not be read."""
+        unread = self._still_unread()
+        if unread != self.table.unread():
             self._change()
-            self.table.tell_unread(stay | self.unread)
+            self.table.tell_unread(unread)
 
 
 def _small(seen: Seen) -> tuple[NDArray[np.float16], bytes | None]:

@@ -28,7 +28,7 @@ from mirada.search.effort import Effort
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Cells", "make"]
+__all__ = ["Cells", "make", "remove"]
 
 CODE: Final = 128
 """Coordinates of a code."""
@@ -39,6 +39,7 @@ LEARNT_FROM: Final = 40
 DIRECTIONS_FROM: Final = 20_000
 """Vectors from which the main directions are learnt."""
 FORMAT: Final = 1
+_MARK: Final = "made-by-mirada"
 
 Blocks = Callable[[], Iterator[tuple[NDArray[np.int64], NDArray[np.float32], list[bytes | None]]]]
 """Gives all row ids (n,), vectors (n, D) and places, some at a time, each time in the same order."""
@@ -95,6 +96,8 @@ class Cells:
                 count
             }:
                 raise ValueError("its arrays do not fit each other")
+            if json.loads((folder / "about.json").read_text(encoding="utf-8")) != about:  # replaced meanwhile
+                return None
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -118,14 +121,17 @@ class Cells:
         """
         code = (query - self.mean) @ self.directions
         far = np.einsum("ij,ij->i", self.centres, self.centres) - 2 * (self.centres @ code)
-        probed = min(effort.cells, len(far))
-        near = np.sort(np.argpartition(far, probed - 1)[:probed])
-        spans = [slice(*self.begins[cell : cell + 2]) for cell in near]
-        apart = np.concatenate([self.squares[span] - 2 * (self.codes[span] @ code) for span in spans])
-        places = np.concatenate([np.arange(span.start, span.stop) for span in spans])
-        if allowed is not None:
-            is_allowed = np.isin(self.ids[places], allowed)
-            places, apart = places[is_allowed], apart[is_allowed]
+        nearest = np.argsort(far)
+        probed = effort.cells
+        while True:
+            spans = [slice(*self.begins[cell : cell + 2]) for cell in np.sort(nearest[:probed])]
+            places = np.concatenate([np.arange(span.start, span.stop) for span in spans])
+            is_allowed = slice(None) if allowed is None else np.isin(self.ids[places], allowed)
+            if len(places[is_allowed]) >= 2 * k or probed >= len(nearest):
+                break
+            probed *= 2  # there are too few
+        apart = np.concatenate([self.squares[span] - 2 * (self.codes[span] @ code) for span in spans])[is_allowed]
+        places = places[is_allowed]
         most = max(effort.candidates, 2 * k)
         if len(places) > most:
             places = np.sort(places[np.argpartition(apart, most)[:most]])
@@ -148,8 +154,9 @@ def make(folder: Path, version: int, sample: NDArray[np.float32], blocks: Blocks
     mean, directions = _directions(sample[:DIRECTIONS_FROM])
     centres = _centres(np.asarray((sample - mean) @ directions, np.float32), max(1, count // PER_CELL))
     aside = folder.with_name(f"{folder.name}.aside")
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
     aside.mkdir()
+    (aside / _MARK).touch()
     codes = np.empty((count, directions.shape[1]), np.float32)
     cell, ids = np.empty(count, np.int32), np.empty(count, np.int64)
     begin = 0
@@ -189,8 +196,14 @@ def make(folder: Path, version: int, sample: NDArray[np.float32], blocks: Blocks
     for name, array in arrays.items():
         np.save(_file(aside, name), array)
     (aside / "about.json").write_text(json.dumps({"format": FORMAT, "version": version}), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     aside.rename(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove cells; a folder that is not of our making stays."""
+    if (folder / _MARK).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -2,7 +2,7 @@
 
 | given | label | columns |
 |---|---|---|
-| a folder, walked to its end | the folder in which an image lies, below the one given | |
+| a folder, walked to its end | the name of the folder in which an image lies | |
 | a table `.csv` or `.tsv` with a column `path` | its column `label`, where it has one | all others |
 | an image | | |
 
@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mirada.data import Skipped
 from mirada.data.samples import some
@@ -26,8 +27,15 @@ from mirada.data.walk import is_folder, skip_notes, walk
 from mirada.errors import DataError
 from mirada.search.table import RESERVED
 from mirada.search.where import ColumnKind
+from mirada.words import visible
 
 __all__ = ["Collection", "Found", "collect"]
+
+EXACT: Final = float(2**53)
+"""Up to which whole numbers are kept as they are."""
+CLOSED: Final = "the folder cannot be opened"
+"""How `walk` begins to say so."""
+_NUMBER: Final = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?<=[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +88,11 @@ class Collection:
         """Whether an image of this path would have been met, if it were still there."""
         if source in map(os.fsencode, self.tables):
             return True
-        is_below = any(file.startswith(os.fsencode(folder) + os.sep.encode()) for folder in self.folders)
-        return is_below and not any(file.startswith(os.fsencode(folder) + os.sep.encode()) for folder in self.closed)
+        return _is_below(file, self.folders) and not _is_below(file, self.closed)
+
+
+def _is_below(file: bytes, folders: Iterable[Path]) -> bool:
+    return any(file.startswith(os.path.join(os.fsencode(folder), b"")) for folder in folders)  # noqa: PTH118
 
 
 def collect(images: Iterable[str | os.PathLike[str]]) -> Collection:
@@ -101,9 +112,9 @@ def collect(images: Iterable[str | os.PathLike[str]]) -> Collection:
             for item in _in_folder(path):
                 if isinstance(item, Found):
                     found.setdefault(item.file, item)
-                else:
+                elif not any(part.endswith(".lance") for part in item[0].parts):  # the tables of an index
                     skipped.append(Skipped(str(item[0]), item[1]))
-                    closed += [item[0]] if is_folder(item[0]) else []
+                    closed += [item[0]] if item[1].startswith(CLOSED) else []
         elif path.suffix.lower() in TABLE_SUFFIXES:
             tables.append(path)
             kinds, rows, own = _in_table(path)
@@ -111,11 +122,18 @@ def collect(images: Iterable[str | os.PathLike[str]]) -> Collection:
             for name, kind in kinds.items():
                 if columns.setdefault(name, kind) != kind:
                     raise DataError(f"{path}: the column '{name}' holds a {kind}, in another table a {columns[name]}")
-            found.update((row.file, row) for row in rows)
+            for row in rows:
+                earlier = found.get(row.file)
+                label = row.label if row.label is not None or earlier is None else earlier.label
+                cells = row.columns if earlier is None else earlier.columns | row.columns
+                found[row.file] = replace(row, label=label, columns=cells)
         elif os.path.lexists(path):
             found.setdefault(os.fsencode(path), Found(path, path))
         else:
-            raise DataError(f"{path}: there is no such file or folder")
+            raise DataError(
+                f"{path}: there is no such file or folder; if its images are to be taken out of an index: mirada index "
+                f"--forget {path} -o INDEX"
+            )
     if not found:
         what = ", ".join(map(str, given[:5]))
         raise DataError(f"there is no image in {what}: the index is left as it is" if given else "no image was given")
@@ -126,7 +144,7 @@ def collect(images: Iterable[str | os.PathLike[str]]) -> Collection:
 def _in_folder(folder: Path) -> Iterator[Found | tuple[Path, str]]:
     for path, reason in walk(folder):
         if reason is None:
-            yield Found(path, folder, path.parent.name if path.parent != folder else None)
+            yield Found(path, folder, visible(path.parent.name) or None)
         elif path == folder:
             raise DataError(f"{folder}: {reason}")
         else:
@@ -135,28 +153,35 @@ def _in_folder(folder: Path) -> Iterator[Found | tuple[Path, str]]:
 
 def _in_table(table: Path) -> tuple[dict[str, ColumnKind], list[Found], list[str]]:
     every, rows = read_rows(table)
-    names = [name for name in every if name.lower() not in RESERVED and not set(name) & set("`.")]
+    names = [name for name in every if _can_be_column(name)]
     left_out = [name for name in every if name not in names]
     notes = [f"{table.name}: columns that an index fills itself, or cannot have: {some(left_out)}."] if left_out else []
     cells = {name: [row.cells[name] for row in rows] for name in names}
-    kinds = {name: _kind(values) for name, values in cells.items()}
-    found = []
+    kinds = {name: kind for name, values in cells.items() if (kind := _kind(values)) is not None}
+    found: dict[bytes, Found] = {}
     for row in rows:
         values = {name: _value(row.cells[name], kind) for name, kind in kinds.items()}
-        found.append(Found(Path(os.path.abspath(row.file)), table, row.label, values))  # noqa: PTH100
-    return kinds, found, notes
+        image = Found(Path(os.path.abspath(row.file)), table, row.label, values)  # noqa: PTH100
+        if found.setdefault(image.file, image) != image:
+            raise DataError(f"{table}: {row.file} stands in two rows that say different things: keep one of them")
+    return kinds, list(found.values()), notes
 
 
-def _kind(cells: list[str]) -> ColumnKind:
-    """What the values of a column are: numbers, where all are; the cells that are empty say nothing."""
+def _can_be_column(name: str) -> bool:
+    return bool(name) and name.lower() not in RESERVED and not name.startswith("_") and not set(name) & set("`.")
+
+
+def _kind(cells: list[str]) -> ColumnKind | None:
+    """What the values of a column are; empty cells say nothing, and where all are empty, neither does the column.
+
+    Numbers only where nothing is lost: 00123 is the name of something.
+    """
     filled = [cell for cell in cells if cell]
-    if filled and all(cell.lower() in ("true", "false") for cell in filled):
+    if not filled:
+        return None
+    if all(cell.lower() in ("true", "false") for cell in filled):
         return "truth"
-    try:
-        is_number = bool(filled) and all(abs(float(cell)) < float("inf") for cell in filled)
-    except ValueError:
-        is_number = False
-    return "number" if is_number else "text"
+    return "number" if all(_NUMBER.fullmatch(cell) and abs(float(cell)) <= EXACT for cell in filled) else "text"
 
 
 def _value(cell: str, kind: ColumnKind) -> Any:

@@ -13,8 +13,8 @@ from mirada.errors import ImageError, UsageError
 from mirada.image import decode
 from mirada.image.align import Sketch, align
 from mirada.progress import Progress, silent
-from mirada.search.lookup import Exact, Lookup
-from mirada.search.nearest import nearest
+from mirada.search.lookup import Exact, Lookup, Scan
+from mirada.search.nearest import Nearest, nearest
 from mirada.search.similar import COSINE, NEIGHBOURS, Group, alike_by_look, certainty, grouped
 from mirada.search.table import Table
 
@@ -22,8 +22,8 @@ __all__ = ["copies"]
 
 BLOCK = 512
 """Images whose neighbours are sought at once."""
-KEPT = 4_000
-"""Small pictures that are kept in memory, 120 kB each."""
+KEPT = 2_000
+"""Small pictures with their points that are kept in memory, 250 kB each."""
 
 
 def copies(table: Table, lookup: Lookup, least: float, progress: Progress = silent) -> list[Group]:
@@ -76,6 +76,12 @@ def _listed(table: Table) -> tuple[NDArray[np.int64], list[bytes], list[str], ND
 def _near(table: Table, lookup: Lookup) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.int64]]]]:
     """Some row ids at a time, and for each the row ids of those near it."""
     for ids, vectors in table.vectors():
+        if isinstance(lookup, Scan):  # all of it is read for a block, not for each
+            best = Nearest(vectors, NEIGHBOURS + 1)
+            for others, there in table.vectors():
+                best.tell(others, there)
+            yield ids, [row[cosine >= COSINE] for row, cosine in zip(best.ids, best.cosines, strict=True)]
+            continue
         if not isinstance(lookup, Exact):
             found = [lookup(vector, NEIGHBOURS + 1, None, frozenset()) for vector in vectors]
             yield ids, [others[near @ vector >= COSINE] for (others, near), vector in zip(found, vectors, strict=True)]

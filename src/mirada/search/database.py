@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,4 +56,8 @@ def explained(place: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"{place}: the index cannot be read or written: {first}") from error
+        said = re.split(r",? ?/\S+\.rs:\d", first)[0]  # where in the source of LanceDB says nothing to anybody
+        raise UsageError(
+            f"{place}: the index cannot be read or written: {said}\n"
+            "  try again; if that does not help, remove the index and make it anew: the images are not touched"
+        ) from error

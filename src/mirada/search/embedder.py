@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -122,7 +121,10 @@ def embedder(source: str | os.PathLike[str] = BUILTIN, layer: str | None = None)
         UsageError: there is no such network or layer, or it is a listing that nobody trained.
         ModelError: the directory holds no whole model.
     """
-    if Path(source).is_dir():
+    is_named = os.fspath(source) == BUILTIN or os.fspath(source).startswith(("timm:", "torchvision:"))
+    if layer is not None and not layer:
+        raise UsageError("a layer has a name, such as FC7")
+    if not is_named and os.path.isdir(source):  # noqa: PTH112  which does not mind a name that is too long
         from mirada.model import load
 
         return _of_model(load(source), os.path.abspath(source), layer)  # noqa: PTH100  links stay as they are
@@ -151,7 +153,9 @@ def embedder_of(maker: Maker, projection: Mapping[str, Any] | None) -> Embedder:
     except (ModelError, UsageError) as error:
         raise UsageError(f"what made the vectors of this index cannot be opened: {error}") from error
     check_same_maker(maker, found.maker)
-    return found if projection is None else Embedder(found.maker, found.program, Projection.from_json(projection))
+    if projection is not None:
+        found.projection = Projection.from_json(projection)
+    return found
 
 
 def _of_model(model: Model, network: str, layer: str | None) -> Embedder:

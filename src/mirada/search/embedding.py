@@ -65,6 +65,9 @@ class Embedding:
     Args:
         vectors: (N, D) float32, each of length 1.
         maker: what made them.
+
+    Raises:
+        ValueError: there is none, they are of another shape, or hold what is no number.
     """
 
     vectors: NDArray[np.float32]
@@ -73,18 +76,11 @@ class Embedding:
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or self.vectors.shape[1] != self.maker.dimension:
             raise ValueError(f"vectors must be (N, {self.maker.dimension}), got {self.vectors.shape}")
+        if not len(self.vectors) or not np.isfinite(self.vectors).all():
+            raise ValueError("there must be a vector at least, and all its values must be numbers")
 
     def __len__(self) -> int:
         return len(self.vectors)
-
-    def similarity(self, other: Embedding) -> NDArray[np.float32]:
-        """The cosine of every vector with every one of the other: (N, M), 1 for the same direction.
-
-        Raises:
-            UsageError: another maker made those.
-        """
-        check_same_maker(self.maker, other.maker)
-        return self.vectors @ other.vectors.T
 
 
 def check_same_maker(one: Maker, other: Maker) -> None:

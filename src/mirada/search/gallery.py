@@ -15,7 +15,7 @@ from mirada.page import Markup, page, tag, thumbnail
 from mirada.search.hits import Hit
 from mirada.search.similar import Group
 from mirada.version import __version__
-from mirada.words import percent
+from mirada.words import counted, percent
 
 __all__ = ["gallery", "groups_page"]
 
@@ -40,7 +40,7 @@ def gallery(
     """
     asked = [_figure(query, _cut(_picture(query), region), Markup("")) for query in queries]
     found = [_figure(hit.path, _picture(hit.path), _said(hit)) for hit in hits]
-    what = f"{len(hits):,} pictures that look like " + ("this" if len(queries) == 1 else "these together")
+    what = f"{counted(len(hits), 'picture')} that look like " + ("this" if len(queries) == 1 else "these together")
     lead = what if where is None else f"{what}, where {where}"
     body = (
         tag("header", tag("h1", "Found by likeness"), tag("p", lead, class_="lead")),
@@ -58,12 +58,12 @@ def groups_page(groups: Sequence[Group]) -> str:
         groups: as `Index.similar` finds them.
     """
     count = sum(len(group.paths) for group in groups)
-    lead = f"{len(groups):,} groups, {count:,} pictures" if groups else "No two pictures are the same."
+    lead = f"{counted(len(groups), 'group')}, {count:,} pictures" if groups else "No two pictures are the same."
     more = len(groups) - GROUPS
     body = (
         tag("header", tag("h1", "The same pictures"), tag("p", lead, class_="lead")),
         *(tag("section", tag("h2", group.words), _grid(_members(group))) for group in groups[:GROUPS]),
-        *([tag("p", f"{more:,} more groups are not shown.")] if more > 0 else []),
+        *([tag("p", f"{counted(more, 'more group')} not shown.")] if more > 0 else []),
         tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
     )
     return page("The same pictures", *body)
@@ -106,7 +106,8 @@ def _figure(name: str, picture: NDArray[np.uint8] | None, said: Markup) -> Marku
 def _said(hit: Hit) -> Markup:
     label = Markup("") if hit.label is None else tag("b", hit.label, Markup("<br/>"))
     share = "" if hit.nearer_than is None else f": more than {percent(hit.nearer_than)} of random pairs"
-    return Markup(label + tag("span", f"{hit.words}{share}", class_="said well") + "<br/>")
+    words = f"{hit.words}{share} (similarity {hit.similarity:.2f})"
+    return Markup(label + tag("span", words, class_="said well") + "<br/>")
 
 
 def _grid(figures: Sequence[Markup]) -> Markup:

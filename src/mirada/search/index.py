@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence, Set
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,13 @@ from mirada.search.atlas import atlas
 from mirada.search.build import Changes, build
 from mirada.search.collection import Collection
 from mirada.search.copies import copies
+from mirada.search.database import is_remote
 from mirada.search.effort import Effort
 from mirada.search.embedder import Embedder, Seen, embedder_of
 from mirada.search.embedding import Embedding, Maker, check_same_maker
-from mirada.search.hits import Hit
+from mirada.search.hits import SAME, Hit
 from mirada.search.likeness import likeness, share_below
-from mirada.search.lookup import Lookup, lookup
+from mirada.search.lookup import Scan, lookup
 from mirada.search.places import unit
 from mirada.search.similar import Group
 from mirada.search.table import Table
@@ -41,7 +43,8 @@ Image = str | os.PathLike[str] | NDArray[np.uint8]
 
 
 class Index:
-    """An index that is open. Others may write to it meanwhile: what is seen is how it was when it was opened.
+    """An index that is open. Others may write to it meanwhile: what is seen is how it was when it was opened, for an
+    hour after it was changed; then it is to be opened again.
 
     Args:
         place: the folder, or the address in object storage.
@@ -55,6 +58,7 @@ class Index:
         self.place = os.fspath(place)
         self.changes = changes
         self._table = Table.open(self.place)
+        self._lookup = lookup(self._table)
 
     def __len__(self) -> int:
         return self._count
@@ -85,7 +89,7 @@ class Index:
     @cached_property
     def unread(self) -> dict[str, str]:
         """The images that could not be read, by path, and why."""
-        return {os.fsdecode(file): reason for file, reason in self._table.unread().items()}
+        return {os.fsdecode(file): reason for file, (reason, _) in self._table.unread().items()}
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -161,20 +165,43 @@ class Index:
             DataError: the index is empty.
             UsageError: the page cannot be written.
         """
-        write_page(atlas(self._table, Path(self.place).name, progress), Path(out))
+        name = self.place if is_remote(self.place) else Path(self.place).absolute().name
+        write_page(atlas(self._table, name, progress), Path(out))
+
+    def hash_of(self, file: bytes) -> str | None:
+        """The SHA-256 of the content of an image of the index, by its absolute path; None where it is not there."""
+        return self._hashes.get(file)
 
     @cached_property
-    def _lookup(self) -> Lookup:
-        return lookup(self._table)
+    def _hashes(self) -> dict[bytes, str]:
+        return {file: known.hash for file, known in self._table.known().items()}
+
+    @property
+    def is_being_changed(self) -> bool:
+        """Whether a large index is not ready to be searched fast, since another run is at work on it."""
+        return isinstance(self._lookup, Scan)
+
+    def embed(self, images: Image | Sequence[Image]) -> Embedding:
+        """The vectors of pictures as the index has them, to be searched for later.
+
+        Args:
+            images: files or arrays, as for `search`.
+        """
+        pictures = [_picture(image, number, None) for number, image in enumerate(_listed(images))]
+        return Embedding(np.stack([seen.vector for seen in self.embedder.see(pictures)]), self.maker)
 
     def _seen(
         self, query: Image | Sequence[Image] | Embedding, region: tuple[int, int, int, int] | None
     ) -> tuple[list[Seen], set[int]]:
         """What is seen of all that is looked for, and the row ids of those that are in the index."""
         if isinstance(query, Embedding):
+            if region is not None:
+                raise UsageError("a region is a part of a picture, and vectors were given")
             check_same_maker(self.maker, query.maker)
             return [Seen(vector, None) for vector in query.vectors], set()
-        images = [query] if isinstance(query, (str, os.PathLike, np.ndarray)) else list(query)
+        images = _listed(query)
+        if region is not None and (len(region) != 4 or not all(isinstance(number, int) for number in region)):
+            raise UsageError(f"a region is left, top, width and height in whole pixels, got {region!r}")
         if not images:
             raise UsageError("no image was given to look for")
         if region is not None and len(images) > 1:
@@ -225,13 +252,14 @@ class Index:
 
     def _hits(self, ids: NDArray[np.int64], alike: NDArray[np.float32]) -> list[Hit]:
         rows = self._lookup.rows(ids)
-        background = self._table.about.get("background")
+        background, knows_where = self._table.about.get("background"), self.maker.has_places
         return [
             Hit(
                 os.fsdecode(row["file"]),
                 float(value),
                 None if background is None else share_below(background, float(value)),
-                {name: row[name] for name in self._table.columns if name != "path"},
+                {name: _plain(row[name]) for name in self._table.columns if name != "path"},
+                knows_where and float(value) >= SAME,
             )
             for row, value in zip(rows, alike, strict=True)
         ]
@@ -262,6 +290,8 @@ def index(
     Raises:
         DataError: there is no image, nothing at a path, or a table that cannot be read.
         UsageError: the index was made by another network, cannot be written, or another process is writing to it.
+        ModelError: the directory of the model is not whole.
+        ArchitectureError: the layer cannot be taken out of the network.
     """
     given: list[str | os.PathLike[str]] | Collection
     if isinstance(images, Collection):
@@ -277,10 +307,27 @@ def open_index(place: str | os.PathLike[str]) -> Index:
     return Index(place)
 
 
+def _listed(query: Image | Sequence[Image]) -> list[Image]:
+    """What is looked for, one by one."""
+    given: list[Any] = [query]
+    if isinstance(query, Iterable) and not isinstance(query, (str, os.PathLike, np.ndarray)):
+        given = list(query)
+    strange = [type(each).__name__ for each in given if not isinstance(each, (str, os.PathLike, np.ndarray))]
+    if strange:
+        raise UsageError(f"what is looked for is a file, an array (H, W, 3) uint8 or a list of these, got {strange[0]}")
+    return given
+
+
+def _plain(value: object) -> object:
+    """A whole number as such, though its column holds fractions too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _picture(image: Image, number: int, region: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:
     pixels = image if isinstance(image, np.ndarray) else decode(image)
     name = f"image[{number}]" if isinstance(image, np.ndarray) else os.fspath(image)
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+    is_picture = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    if pixels.dtype != np.uint8 or not is_picture or not pixels.size:
         raise UsageError(f"{name}: expected uint8 of shape (H, W, 3) or (H, W), got {pixels.dtype} {pixels.shape}")
     if region is None:
         return pixels

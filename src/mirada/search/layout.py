@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 __all__ = ["laid_out"]
 
 DIMENSIONS: Final = 50
+SAME: Final = 1e-5
+"""Vectors that differ by less are one: t-SNE has nothing to go by."""
 ASPECT: Final = 1.6
 """Width of the rectangle by its height."""
 
@@ -46,7 +48,7 @@ def laid_out(vectors: NDArray[np.float32], seed: int = 0) -> tuple[NDArray[np.in
 
 def _on_plane(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
     """(N, D) -> (N, 2)."""
-    if len(vectors) < 5:
+    if len(vectors) < 5 or float(np.ptp(vectors, axis=0).max()) < SAME:
         return np.stack([np.arange(len(vectors), dtype=np.float64), np.zeros(len(vectors))], axis=1)
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE

@@ -12,7 +12,6 @@ Does not know: pictures, places, what is said of a hit.
 
 from __future__ import annotations
 
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Set
 from functools import cached_property
@@ -22,19 +21,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mirada.errors import DataError
 from mirada.search import cells
 from mirada.search.cells import Cells
-from mirada.search.database import is_remote
+from mirada.search.database import explained, is_remote
 from mirada.search.effort import Effort, measured
 from mirada.search.nearest import Nearest, nearest
 from mirada.search.table import Row, Table
 
-__all__ = ["IN_MEMORY", "Approximate", "Exact", "Lookup", "Scan", "lookup", "prepare"]
+__all__ = ["IN_MEMORY", "Approximate", "Exact", "Lookup", "Scan", "is_ready", "lookup", "prepare"]
 
 IN_MEMORY: Final = 100_000_000
 """Numbers in all vectors up to which these are compared one by one: 400 MB, about 30 ms a query."""
 FEW: Final = 20_000
 """Images that meet a condition, up to which all of these are compared."""
+LARGE_SHARE: Final = 0.1
+"""The share of all images from which, where so many are wanted, all are compared."""
 GROWTH: Final = 2.0
 """How many times as many images there must be for the index of LanceDB's own to be made anew, not only brought up to
 date."""
@@ -143,6 +145,8 @@ class Approximate(Lookup):
                 return self._scan(query, k, condition, without)
             effort = effort.among(count / max(1, len(self._table)))
         more = k + len(without)
+        if more > LARGE_SHARE * len(self._table):
+            return self._scan(query, k, condition, without)
         if self._cells is None:
             found = self._table.near(query, more, effort, condition)
         else:
@@ -166,8 +170,9 @@ def prepare(table: Table) -> Effort | None:
     folder = _folder(table)
     if not _is_large(table):
         if not is_remote(table.place):
-            shutil.rmtree(folder, ignore_errors=True)
+            cells.remove(folder)
         return None
+    table.find_by_path()
     if is_remote(table.place):
         made_of = int(table.about.get("cells_of") or 0)
         if not made_of / GROWTH < len(table) < made_of * GROWTH:
@@ -176,10 +181,21 @@ def prepare(table: Table) -> Effort | None:
         return measured(table, lambda query, k, effort: table.near(query, k, effort)[0])
     wanted = max(cells.DIRECTIONS_FROM, cells.LEARNT_FROM * len(table) // cells.PER_CELL)
     sample = table.seen(table.drawn(wanted))[0]
-    cells.make(folder, table.version, sample, table.blocks, table.facts())
+    with explained(table.place):
+        cells.make(folder, table.version, sample, table.blocks, table.facts())
     own = Cells.open(folder, table.version)
     assert own is not None
     return measured(table, lambda query, k, effort: own(query, k, effort)[0])
+
+
+def is_ready(table: Table) -> bool:
+    """Whether what a large index is looked through with is there, and fits it; of a small one nothing is needed."""
+    if not _is_large(table) or is_remote(table.place):
+        return True
+    try:
+        return Cells.open(_folder(table), table.version) is not None
+    except DataError:
+        return False
 
 
 def _is_large(table: Table) -> bool:
@@ -188,7 +204,7 @@ def _is_large(table: Table) -> bool:
 
 def _folder(table: Table) -> Path:
     """Where the cells lie, inside the folder of the index."""
-    return Path(table.place) / "cells"
+    return Path(table.place) / "cells.mirada"
 
 
 def _none(table: Table) -> Found:

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from mirada.errors import DataError, UsageError
 from mirada.search.database import connected, explained, is_remote
 from mirada.search.where import ColumnKind
+from mirada.search.writer import OLD
+from mirada.words import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "FORMAT", "RESERVED", "Known", "Row", "Table", "matrix_of"]
 
-FORMAT: Final = 1
-"""Of the tables; one more where an older mirada could not read them."""
+FORMAT: Final = 2
+"""Of the tables; one more where an older mirada could not read them, or this one not those of older ones."""
 
 COLUMNS: Final[dict[str, ColumnKind]] = {
     "path": "text",
@@ -53,16 +55,14 @@ COLUMNS: Final[dict[str, ColumnKind]] = {
 """Those that every index has, and that a condition may name."""
 
 RESERVED: Final = frozenset(
-    {*COLUMNS, "file", "source", "modified", "said", "look", "places", "vector", "_rowid", "_distance"}
+    {*COLUMNS, "file", "source", "modified", "said", "look", "places", "vector", "similarity", "nearer_than"}
 )
-"""Names that no column of the person's table can have."""
+"""Names that no column of the person's table can have, nor any that begins with _."""
 
 Row = dict[str, Any]
 """What is known of one image, by column: those of `COLUMNS`, of the person's table, and those of `Known`; `file`, the
 path as bytes; `look`, 8 bytes that tell the picture, not the file; `places`, what is where, as bytes, or None."""
 
-OLD: Final = timedelta(hours=1)
-"""How long what was replaced is kept, for those who read it meanwhile."""
 _WHOLE: Final = frozenset({"width", "height", "bytes"})
 _LEAST: Final = "modified"
 """A column of a few bytes, for where only row ids are wanted: of no column LanceDB reads all."""
@@ -123,10 +123,10 @@ class Table:
     @classmethod
     def exists(cls, place: str) -> bool:
         """Whether there is an index, of whatever version."""
-        if not is_remote(place):  # connecting would make the folder
-            return (Path(place) / f"{_ABOUT}.lance").is_dir()
         with explained(place):
-            return _ABOUT in connected(place).list_tables().tables
+            if not is_remote(place) and not (Path(place) / f"{_ABOUT}.lance").is_dir():  # connecting would make it
+                return False
+            return _opened(connected(place), _ABOUT) is not None
 
     @classmethod
     def create(
@@ -140,10 +140,14 @@ class Table:
             projection: what is made of the places, plain values; None where there are none.
 
         Raises:
-            UsageError: it cannot be written there.
+            UsageError: it cannot be written there, or there are tables of others.
         """
         database = connected(place)
         with explained(place):
+            for name, own in ((_IMAGES, _schema(COLUMNS, dimension)), (_UNREAD, _unread_schema())):
+                there = _opened(database, name)
+                if there is not None and not set(own.names) <= set(there.schema.names):
+                    raise UsageError(f"{place} holds a table '{name}' that is not mirada's: name another place with -o")
             database.create_table(_IMAGES, schema=_schema(COLUMNS, dimension), mode="overwrite")
             database.create_table(_UNREAD, schema=_unread_schema(), mode="overwrite")
             about = {
@@ -154,7 +158,7 @@ class Table:
                 "projection": projection,
                 "settled": False,
             }
-            database.create_table(_ABOUT, data=_about_row(about))
+            database.create_table(_ABOUT, data=_about_row(about), mode="overwrite")
             return cls(place, database)
 
     @property
@@ -187,7 +191,10 @@ class Table:
         for name, kind in columns.items():
             had = self.columns.get(name)
             if had not in (None, kind):
-                raise UsageError(f"the column '{name}' holds a {kind}, but in the index {self.place} a {had}")
+                raise UsageError(
+                    f"the column '{name}' holds a {kind}, but in the index {self.place} a {had}: give the column "
+                    "another name, or make a new index"
+                )
         new = {name: kind for name, kind in columns.items() if name not in self.columns}
         if new:
             import pyarrow as pa
@@ -248,17 +255,20 @@ class Table:
             for begin in range(0, len(files), 1_000):
                 self._images.delete(f"file IN ({', '.join(map(_literal, files[begin : begin + 1_000]))})")
 
-    def unread(self) -> dict[bytes, str]:
-        """The images that could not be read, by path, and why."""
+    def unread(self) -> dict[bytes, tuple[str, bytes]]:
+        """The images that could not be read, by path: why, and what was given that led to each."""
         with explained(self.place):
             table = self._database.open_table(_UNREAD).to_arrow()
-        return dict(zip(table["file"].to_pylist(), table["reason"].to_pylist(), strict=True))
+        rows = zip(*(table[name].to_pylist() for name in _unread_schema().names), strict=True)
+        return {file: (reason, source) for file, reason, source in rows}
 
-    def tell_unread(self, reasons: Mapping[bytes, str]) -> None:
+    def tell_unread(self, unread: Mapping[bytes, tuple[str, bytes]]) -> None:
         """Say which images could not be read, in the place of what was said before."""
         import pyarrow as pa
 
-        table = pa.table([list(reasons), list(reasons.values())], schema=_unread_schema())
+        rows = [(file, reason, source) for file, (reason, source) in unread.items()]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+        table = pa.table(columns, schema=_unread_schema())
         with explained(self.place):
             self._database.open_table(_UNREAD).add(table, mode="overwrite")
 
@@ -278,7 +288,9 @@ class Table:
     def row(self, file: bytes) -> Row | None:
         """What is known of one image; None where it is not there."""
         names = [*self.columns, "file", "modified"]
-        batches = [batch for batch in self.batches(names, f"file = {_literal(file)}") if len(batch)]
+        path = visible(os.fsdecode(file)).replace("'", "''")  # of which large tables have an index
+        where = f"path = '{path}' AND file = {_literal(file)}"
+        batches = [batch for batch in self.batches(names, where) if len(batch)]
         return dict(batches[0].to_pylist()[0]) if batches else None
 
     def ids(self, condition: str | None = None) -> NDArray[np.int64]:
@@ -356,12 +368,27 @@ class Table:
         with explained(self.place):
             self._images.create_index("vector", config=kind, replace=True)
 
+    def find_by_path(self) -> None:
+        """Make `row` fast in a large table."""
+        from lancedb.index import BTree
+
+        with explained(self.place):
+            self._images.create_index("path", config=BTree(), replace=True)
+
     def tidy(self) -> None:
         """Join small pieces, and forget what was replaced a while ago."""
         with explained(self.place):
             for name in (_IMAGES, _UNREAD, _ABOUT):
                 self._database.open_table(name).optimize(cleanup_older_than=OLD)
             self._images = self._database.open_table(_IMAGES)
+
+
+def _opened(database: Any, name: str) -> Any:
+    """A table; None where there is none, or one that was never whole."""
+    try:
+        return database.open_table(name)
+    except ValueError:
+        return None
 
 
 def matrix_of(batch: pa.RecordBatch) -> NDArray[np.float32]:
@@ -389,7 +416,7 @@ def _schema(columns: Mapping[str, ColumnKind], dimension: int) -> pa.Schema:
 def _unread_schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema([pa.field("file", pa.binary()), pa.field("reason", pa.string())])
+    return pa.schema([pa.field("file", pa.binary()), pa.field("reason", pa.string()), pa.field("source", pa.binary())])
 
 
 def _type(name: str, kind: ColumnKind) -> pa.DataType:
@@ -414,6 +441,10 @@ def _about(place: str, table: Any) -> dict[str, Any]:
         version = int(about["format"])
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise DataError(f"{place}: there are tables, but no index of mirada's") from error
+    if version < FORMAT:
+        raise DataError(
+            f"{place}: the index has format {version}, this mirada reads {FORMAT}: remove it, and index anew"
+        )
     if version > FORMAT:
         raise DataError(f"{place}: the index has format {version}, this mirada reads up to {FORMAT}: upgrade mirada")
     return dict(about)

@@ -35,8 +35,8 @@ ColumnKind = Literal["text", "number", "truth"]
 
 LONGEST: Final = 10_000
 """Letters in a condition."""
-DEEPEST: Final = 50
-"""Parentheses and NOTs inside each other."""
+DEEPEST: Final = 20
+"""Parentheses inside each other in what is written anew: the table's own reader takes no more than twice as many."""
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -84,6 +84,11 @@ class _Reader:
         if len(condition) > LONGEST:
             raise UsageError(f"--where: the condition has {len(condition):,} letters, more than {LONGEST:,}")
         self.tokens = self._tokens()
+        signs = [token.text if token.kind in ("keyword", "sign") else "" for token in self.tokens]
+        self.negates = any(
+            sign in ("!=", "<>") or (sign == "NOT" and before != "IS")
+            for before, sign in zip(["", *signs], signs, strict=False)
+        )
         self.place, self.depth = 0, 0
 
     def sql(self) -> str:
@@ -93,7 +98,12 @@ class _Reader:
         found = self._condition()
         if self._next.kind != "end":
             raise self._refused("AND, OR or the end")
+        if _nesting(found) > DEEPEST:
+            raise self._too_deep()
         return found
+
+    def _too_deep(self) -> UsageError:
+        return UsageError(f"--where: more than {DEEPEST} conditions inside each other")
 
     def _tokens(self) -> list[_Token]:
         tokens, place = [], 0
@@ -144,17 +154,18 @@ class _Reader:
 
     def _factor(self) -> str:
         self.depth += 1
-        if self.depth > DEEPEST:
-            raise UsageError(f"--where: more than {DEEPEST} parentheses inside each other")
-        if self._takes("NOT"):
-            found = f"(NOT {self._factor()})"
-        elif self._takes("("):
+        if self.depth > 4 * DEEPEST:  # before Python has enough of it
+            raise self._too_deep()
+        is_negated = False
+        while self._takes("NOT"):
+            is_negated = not is_negated
+        if self._takes("("):
             found = self._condition()
             self._needs(")")
         else:
             found = self._test()
         self.depth -= 1
-        return found
+        return f"(NOT {found})" if is_negated else found
 
     def _test(self) -> str:
         name, kind = self._column()
@@ -165,7 +176,10 @@ class _Reader:
             return f"{column} {wanted}"
         sign = self._takes(*_COMPARISONS)
         if sign is not None:
-            return f"{column} {'!=' if sign == '<>' else sign} {self._value(name, kind)}"
+            value = self._value(name, kind)
+            if sign in ("=", "!=", "<>"):
+                return self._sure(column, f"{_wide(column, value)} = {value}", is_negated=sign != "=")
+            return f"{_wide(column, value)} {sign} {value}"
         negated = "NOT " if self._takes("NOT") else ""
         if self._takes("IN"):
             self._needs("(")
@@ -173,16 +187,30 @@ class _Reader:
             while self._takes(","):
                 values.append(self._value(name, kind))
             self._needs(")")
-            return f"{column} {negated}IN ({', '.join(values)})"
+            test = f"{_wide(column, *values)} IN ({', '.join(values)})"
+            return self._sure(column, test, is_negated=bool(negated))
         if self._takes("LIKE"):
             if kind != "text":
                 raise UsageError(f"--where: LIKE is for text, and {name} is a {kind}")
-            return f"{column} {negated}LIKE {self._value(name, kind)}"
+            pattern = self._value(name, kind).replace("\\", "\\\\")  # which would make the next letter a plain one
+            return f"{column} {negated}LIKE {pattern}"
         if self._takes("BETWEEN"):
             low = self._value(name, kind)
             self._needs("AND")
-            return f"{column} {negated}BETWEEN {low} AND {self._value(name, kind)}"
+            high = self._value(name, kind)
+            return f"{_wide(column, low, high)} {negated}BETWEEN {low} AND {high}"
         raise self._refused("a comparison such as =, <, IN, LIKE, BETWEEN or IS NULL")
+
+    def _sure(self, column: str, test: str, *, is_negated: bool) -> str:
+        """A test by equality, unknown where the column is, whatever becomes of it.
+
+        Of `x IN (1) AND x IN (2)` the reader of the table makes what is never true; but where x is unknown it is
+        unknown, and NOT of it too, not true.
+        """
+        if not self.negates:
+            return test
+        sure = f"({test} OR ({column} IS NULL AND NULL))"
+        return f"(NOT {sure})" if is_negated else sure
 
     def _column(self) -> tuple[str, ColumnKind]:
         token = self._take()
@@ -222,3 +250,21 @@ class _Reader:
     def _marked(self, place: int) -> str:
         """The condition with a mark before the place."""
         return f"{self.condition[:place]}>>>{self.condition[place:]}"
+
+
+_FRACTION: Final = re.compile(r"-?[0-9.]*[.e][0-9.e+-]*|-?inf|nan")
+_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|`[^`]*`")
+
+
+def _wide(column: str, *values: str) -> str:
+    """A column as numbers with fractions where it is compared with such: some columns hold whole ones only."""
+    return f"CAST({column} AS DOUBLE)" if any(map(_FRACTION.fullmatch, values)) else column
+
+
+def _nesting(sql: str) -> int:
+    """How many parentheses lie inside each other."""
+    depth = deepest = 0
+    for sign in _QUOTED.sub("", sql):
+        depth += (sign == "(") - (sign == ")")
+        deepest = max(deepest, depth)
+    return deepest

@@ -14,18 +14,23 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from mirada.data.walk import is_system
 from mirada.errors import UsageError
 from mirada.search.database import connected, explained, is_remote
 
 __all__ = ["check_free", "writing"]
 
+OLD: Final = timedelta(hours=1)
+"""How long what was replaced is kept, for those who read it meanwhile."""
 LEASE: Final = 120.0
 """Seconds for which a process may write in object storage without renewing."""
 _LOCK: Final = ".writing"
-_OURS: Final = frozenset({_LOCK, "cells", "cells.aside"})
+_OURS: Final = frozenset({_LOCK, "images.lance", "unread.lance", "about.lance"})
+"""What is there before an index is whole."""
 _TABLE: Final = "writer"
 
 
@@ -55,7 +60,9 @@ def _locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"{folder}: the index cannot be written there ({error.strerror})") from error
     try:
-        if not _lock(descriptor):
+        with explained(str(folder)):
+            is_ours = _lock(descriptor)
+        if not is_ours:
             raise UsageError(f"{folder}: another process is writing to this index: wait until it is done")
         yield
     finally:
@@ -69,11 +76,14 @@ def check_free(place: str) -> None:
         UsageError: it is a file, or a folder with other things in it.
     """
     folder = Path(place)
-    if is_remote(place) or not folder.exists():
+    if is_remote(place):
         return
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is a file: name a new folder for the index with -o")
-    strange = [entry.name for entry in folder.iterdir() if entry.name not in _OURS and entry.suffix != ".lance"]
+    with explained(place):
+        if not folder.exists() or (folder / "about.lance").is_dir():
+            return
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is a file: name a new folder for the index with -o")
+        strange = [entry.name for entry in folder.iterdir() if entry.name not in _OURS and not is_system(entry.name)]
     if strange:
         raise UsageError(
             f"{folder} holds other things, such as '{min(strange)}': name a new folder for the index with -o"
@@ -108,7 +118,12 @@ def _leased(place: str) -> Iterator[Callable[[], None]]:
         until = time.time() + LEASE
         with explained(place):
             table.checkout_latest()
-            return int(table.update(where=where, values={"holder": own, "until": until}).rows_updated) == 1
+            try:
+                return int(table.update(where=where, values={"holder": own, "until": until}).rows_updated) == 1
+            except (OSError, RuntimeError, ValueError) as error:
+                if "conflict" in str(error).lower():  # another process was faster
+                    return False
+                raise
 
     def renew() -> None:
         if not take(f"holder = '{own}'"):
@@ -131,6 +146,7 @@ def _leased(place: str) -> Iterator[Callable[[], None]]:
         with explained(place):
             table.checkout_latest()
             table.update(where=f"holder = '{own}'", values={"until": 0.0})
+            table.optimize(cleanup_older_than=OLD)
 
 
 def _keep(place: str, own: str, ended: threading.Event) -> None:

@@ -17,7 +17,8 @@ demo: $(VENV)/ready
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest --cov --cov-report=term
+	@# Two processes of one thread each: they would wait for each other's threads otherwise.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report=term
 
 check: $(VENV)/ready-dev
 	$(BIN)/ruff check .

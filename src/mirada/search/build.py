@@ -208,6 +208,7 @@ class _Run:
         doubtful = [found for found in self.collection.images if not self._is_unchanged(found)]
         unchanged = len(self.collection.images) - len(doubtful)
         self._take(doubtful)
+        self.makes.rest()  # what comes now needs memory of its own
         gone = self._remove_gone()
         self._tell_unread()
         settle(self.table, self.before_change)

@@ -83,6 +83,10 @@ class Embedder:
         """What runs the network."""
         return open_engine(self.program)
 
+    def rest(self) -> None:
+        """Give the memory of the network back, until something is to be seen again."""
+        self.__dict__.pop("engine", None)
+
     @cached_property
     def projection(self) -> Projection | None:
         """What is made of the places; None where there are none."""

@@ -29,9 +29,9 @@ Rows = dict[bytes, tuple[str, ...]]
 
 def rows(place: Path) -> Rows:
     """All that an index holds, but for where in it; nothing where there is none yet."""
-    if not Table.exists(str(place)):
+    table = Table.find(str(place))
+    if table is None:
         return {}
-    table = Table.open(str(place))
     names = [*table.columns, "file", "modified", "said", "source", "look", "places", "vector"]
     found = [row for batch in table.batches(names) for row in batch.to_pylist()]
     return {row["file"]: tuple(str(row[name]) for name in names) for row in found}

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from mirada.errors import UsageError
 from mirada.files import write_whole
+from mirada.version import __version__
 from mirada.words import visible
 
 __all__ = [
     "STYLE",
     "THUMBNAIL",
     "Markup",
+    "footer",
     "page",
     "table",
     "tag",
@@ -115,6 +117,11 @@ _HEAD = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'{run}\"/>"
 )
+
+
+def footer() -> Markup:
+    """Who made the page, and that it is whole in itself."""
+    return tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere.")
 
 
 def write_page(text: str, path: Path) -> None:

@@ -127,7 +127,7 @@ def test_an_index_that_has_become_small_needs_no_cells(place: str, vectors: np.n
     table.remove([b"/%d" % i for i in range(100, COUNT)])
     assert settle(table) is None
     assert isinstance(lookup.lookup(Table.open(place)), Exact)
-    assert not (Path(place) / "cells").exists()
+    assert not (Path(place) / "cells.mirada").exists()
     assert numbers(open_index(place), vectors[5], k=1) == [5]
 
 
@@ -166,9 +166,7 @@ def test_as_many_are_found_as_are_wanted(tmp_path: Path, vectors: np.ndarray, k:
 
 @pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize("what", ["lost", "damaged"])
-def test_cells_that_are_lost_or_damaged_are_made_again(
-    textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_cells_that_are_lost_or_damaged_are_made_again(textures: Path, tmp_path: Path, what: str) -> None:
     index(textures, tmp_path / "made")
     folder = tmp_path / "made" / "cells.mirada"
     if what == "lost":
@@ -184,7 +182,9 @@ def test_cells_that_are_lost_or_damaged_are_made_again(
 
 def test_an_image_is_found_by_its_path(place: str, vectors: np.ndarray) -> None:
     table = filled(place, vectors[:50])
-    table.find_by_path()
+    for _ in range(2):
+        table.find_by_path()
+    assert [index.columns for index in table._images.list_indices()] == [["path"]]
     table.put([{"path": "/it's", "file": b"/it's", "width": 7}], vectors[:1], are_new=True)
     assert [row["width"] for row in (table.row(b"/3"), table.row(b"/it's")) if row] == [3, 7]
     assert table.row(b"/nowhere") is None

@@ -30,6 +30,9 @@ LEGAL = {
     "width < .5": "CAST(`width` AS DOUBLE) < 0.5",
     "label = 'o''clock'": "`label` = 'o''clock'",
     "label in ('a', 'b') or width between 1 and 2": "(`label` IN ('a', 'b') OR `width` BETWEEN 1 AND 2)",
+    "label in ('a', 'b') or not width between 1 and 2": (
+        "((`label` IN ('a', 'b') OR (`label` IS NULL AND NULL)) OR (NOT `width` BETWEEN 1 AND 2))"
+    ),
     "label not in ('a')": "(NOT (`label` IN ('a') OR (`label` IS NULL AND NULL)))",
     "label not like '%_x'": "`label` NOT LIKE '%_x'",
     '"is sharp" = TRUE and width is not null': "(`is sharp` = TRUE AND `width` IS NOT NULL)",

@@ -26,7 +26,7 @@ from mirada.learn.charts import Rung, range_bar
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
 from mirada.model import Model
-from mirada.page import Markup, page, table, tag, thumbnail
+from mirada.page import Markup, footer, page, table, tag, thumbnail
 from mirada.version import __version__
 from mirada.words import duration, last_stages, percent
 
@@ -97,7 +97,7 @@ def report(
         tag("header", tag("h1", name), tag("p", lead, class_="lead")),
         tag("nav", *(tag("a", title, href=f"#{id_}") for id_, title, _ in sections)),
         *(tag("section", tag("h2", title), *content, id=id_) for id_, title, content in sections),
-        tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
+        footer(),
     )
     return page(f"{name}: report", *body)
 

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from mirada.data.threads import map_items
 from mirada.errors import DataError, ImageError
 from mirada.image import decode
-from mirada.page import Markup, page, tag
+from mirada.page import Markup, footer, page, tag
 from mirada.progress import Progress, silent
 from mirada.search.layout import laid_out
 from mirada.search.table import Table
-from mirada.version import __version__
 
 __all__ = ["MOST", "Tile", "atlas", "atlas_page"]
 
@@ -109,7 +108,7 @@ def atlas_page(tiles: Sequence[Tile], size: tuple[int, int], title: str, lead: s
     body = (
         tag("header", tag("h1", title), tag("p", lead, class_="lead"), tag("p", _HOW, class_="small")),
         Markup(_FIELD),
-        tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
+        footer(),
     )
     return page(title, *body, style=_STYLE, script=f"const atlas = {data};\n{_SCRIPT}")
 

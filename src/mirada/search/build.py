@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +26,7 @@ from mirada.image.decode import decode, read_file
 from mirada.image.facts import facts
 from mirada.image.look import look
 from mirada.progress import Progress, silent
-from mirada.search.collection import Collection, Found, collect
+from mirada.search.collection import Collection, Found, collect, is_below
 from mirada.search.embedder import Embedder, Seen, embedder, embedder_of
 from mirada.search.embedding import Maker, check_same_maker
 from mirada.search.likeness import background
@@ -85,14 +86,14 @@ def build(
     """Make an index of images, or bring one up to date; see `mirada.search.index`."""
     check_free(place)
     collection = images if isinstance(images, Collection) else collect(images)
-    there = Table.open(place) if Table.exists(place) else None
+    there = Table.find(place)
     makes = embedder(network or BUILTIN, layer) if there is None else _of(there, network, layer)
     if there is not None:
         unchanged = _Run(there, makes, collection, lambda: None, silent).unchanged()
         if unchanged is not None:
             return unchanged
     with writing(place) as before_change:
-        table = Table.open(place) if Table.exists(place) else _created(place, makes)
+        table = Table.find(place) or _created(place, makes)
         # another process may have made it just now
         check_same_maker(Maker.from_json(table.about["maker"]), makes.maker)
         if table.about["maker"] != makes.maker.to_json():  # the same by another name
@@ -112,24 +113,29 @@ def forget(paths: Sequence[str | os.PathLike[str]], place: str) -> int:
         UsageError: another process is writing to it.
     """
     Table.open(place)
-    below = [os.fsencode(os.path.abspath(path)) for path in paths]  # noqa: PTH100  links stay as they are
+    meant = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  links stay as they are
+    themselves = set(map(os.fsencode, meant))
     with writing(place) as before_change:
         table = Table.open(place)
-
-        def is_meant(file: bytes) -> bool:
-            return any(file == path or file.startswith(os.path.join(path, b"")) for path in below)  # noqa: PTH118
-
         unread = table.unread()
-        gone = [file for file in table.known() if is_meant(file)]
-        before_change()
-        table.tell(settled=False)
-        table.remove(gone)
-        table.tell_unread({file: why for file, why in unread.items() if not is_meant(file)})
-        settle(table, before_change)
+        gone = [file for file in table.known() if file in themselves or is_below(file, meant)]
+        stay = {file: why for file, why in unread.items() if file not in themselves and not is_below(file, meant)}
+        if gone or stay != unread:
+            _unsettle(table, before_change)
+            table.remove(gone)
+            table.tell_unread(stay)
+        _settle(table, before_change)
     return len(gone)
 
 
-def settle(table: Table, before_change: Callable[[], None]) -> None:
+def _unsettle(table: Table, before_change: Callable[[], None]) -> None:
+    """To be called before each change: what was learnt of the whole is then to be learnt anew."""
+    before_change()
+    if table.about["settled"]:
+        table.tell(settled=False)
+
+
+def _settle(table: Table, before_change: Callable[[], None]) -> None:
     """Learn what is true of the whole, where it has changed, also in a run that was killed."""
     if table.about["settled"] and is_ready(table):
         return
@@ -151,7 +157,7 @@ def _of(table: Table, network: str | os.PathLike[str] | None, layer: str | None)
     if network is not None or layer not in (None, maker.layer):
         asked = embedder(network or maker.network, maker.layer if layer is None else layer)
         check_same_maker(maker, asked.maker)
-        maker = asked.maker
+        return asked.with_projection(table.about["projection"])
     return embedder_of(maker, table.about["projection"])
 
 
@@ -211,15 +217,9 @@ class _Run:
         self.makes.rest()  # what comes now needs memory of its own
         gone = self._remove_gone()
         self._tell_unread()
-        settle(self.table, self.before_change)
+        _settle(self.table, self.before_change)
         unread = {os.fsdecode(file): reason for file, (reason, _) in self.unread.items()}
         return Changes(**self.counts, gone=gone, unchanged=unchanged, unread=unread, notes=self.collection.notes)
-
-    def _change(self) -> None:
-        """To be called before each change: what was learnt of the whole is then to be learnt anew."""
-        self.before_change()
-        if self.table.about["settled"]:
-            self.table.tell(settled=False)
 
     def _is_unchanged(self, found: Found) -> bool:
         known = self.known.get(found.file)
@@ -295,7 +295,7 @@ class _Run:
             return
         rows, vectors = self._filled()
         is_known = [row["file"] in self.known for row in self.rows]
-        self._change()
+        _unsettle(self.table, self.before_change)
         for are_new in (True, False):
             chosen = [i for i, known in enumerate(is_known) if known is not are_new]
             if chosen:
@@ -323,7 +323,7 @@ class _Run:
         gone = self._gone()
         lost = [file for file in self.unread if file in self.known]
         if gone or lost:
-            self._change()
+            _unsettle(self.table, self.before_change)
             self.table.remove([*gone, *lost])
         return len(gone)
 
@@ -346,7 +346,7 @@ class _Run:
         """Write which images could not be read."""
         unread = self._still_unread()
         if unread != self.table.unread():
-            self._change()
+            _unsettle(self.table, self.before_change)
             self.table.tell_unread(unread)
 
 

@@ -29,7 +29,7 @@ from mirada.search.table import RESERVED
 from mirada.search.where import ColumnKind
 from mirada.words import visible
 
-__all__ = ["Collection", "Found", "collect"]
+__all__ = ["Collection", "Found", "collect", "is_below"]
 
 EXACT: Final = float(2**53)
 """Up to which whole numbers are kept as they are."""
@@ -88,10 +88,11 @@ class Collection:
         """Whether an image of this path would have been met, if it were still there."""
         if source in map(os.fsencode, self.tables):
             return True
-        return _is_below(file, self.folders) and not _is_below(file, self.closed)
+        return is_below(file, self.folders) and not is_below(file, self.closed)
 
 
-def _is_below(file: bytes, folders: Iterable[Path]) -> bool:
+def is_below(file: bytes, folders: Iterable[Path]) -> bool:
+    """Whether a file lies below one of the folders."""
     return any(file.startswith(os.path.join(os.fsencode(folder), b"")) for folder in folders)  # noqa: PTH118
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mirada.errors import UsageError
 
-__all__ = ["connected", "explained", "is_remote"]
+__all__ = ["connected", "explained", "is_remote", "opened"]
 
 
 def is_remote(place: str) -> bool:
@@ -25,6 +25,16 @@ def connected(place: str) -> Any:
     """The database of LanceDB at a place; a folder is made where there is none."""
     with explained(place):
         return _lancedb().connect(place)
+
+
+def opened(database: Any, name: str) -> Any:
+    """A table; None where there is none, or one that was never whole."""
+    try:
+        return database.open_table(name)
+    except ValueError as error:
+        if "not found" in str(error).lower():
+            return None
+        raise
 
 
 def _lancedb() -> ModuleType:

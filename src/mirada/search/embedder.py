@@ -83,6 +83,12 @@ class Embedder:
         """What runs the network."""
         return open_engine(self.program)
 
+    def with_projection(self, projection: Mapping[str, Any] | None) -> Embedder:
+        """The same, that makes of the places what `Projection.to_json` told; None where there are none."""
+        if projection is not None:
+            self.projection = Projection.from_json(projection)
+        return self
+
     def rest(self) -> None:
         """Give the memory of the network back, until something is to be seen again."""
         self.__dict__.pop("engine", None)
@@ -157,9 +163,7 @@ def embedder_of(maker: Maker, projection: Mapping[str, Any] | None) -> Embedder:
     except (ModelError, UsageError) as error:
         raise UsageError(f"what made the vectors of this index cannot be opened: {error}") from error
     check_same_maker(maker, found.maker)
-    if projection is not None:
-        found.projection = Projection.from_json(projection)
-    return found
+    return found.with_projection(projection)
 
 
 def _of_model(model: Model, network: str, layer: str | None) -> Embedder:

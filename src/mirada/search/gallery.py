@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from mirada.errors import ImageError
 from mirada.image import decode
-from mirada.page import Markup, page, tag, thumbnail
+from mirada.page import Markup, footer, page, tag, thumbnail
 from mirada.search.hits import Hit
 from mirada.search.similar import Group
-from mirada.version import __version__
 from mirada.words import counted, percent
 
 __all__ = ["gallery", "groups_page"]
@@ -46,7 +45,7 @@ def gallery(
         tag("header", tag("h1", "Found by likeness"), tag("p", lead, class_="lead")),
         tag("section", tag("h2", "Looked for"), _grid(asked)),
         tag("section", tag("h2", "Found"), tag("p", _HOW, class_="small"), _grid(found)),
-        tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
+        footer(),
     )
     return page("Found by likeness", *body)
 
@@ -64,7 +63,7 @@ def groups_page(groups: Sequence[Group]) -> str:
         tag("header", tag("h1", "The same pictures"), tag("p", lead, class_="lead")),
         *(tag("section", tag("h2", group.words), _grid(_members(group))) for group in groups[:GROUPS]),
         *([tag("p", f"{counted(more, 'more group')} not shown.")] if more > 0 else []),
-        tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere."),
+        footer(),
     )
     return page("The same pictures", *body)
 

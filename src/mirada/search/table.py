@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import DataError, UsageError
-from mirada.search.database import connected, explained, is_remote
+from mirada.search.database import connected, explained, is_remote, opened
 from mirada.search.where import ColumnKind
 from mirada.search.writer import OLD
 from mirada.words import visible
@@ -98,10 +98,10 @@ class Table:
             true of it as it is now), and what was measured.
     """
 
-    def __init__(self, place: str, database: Any) -> None:
+    def __init__(self, place: str, database: Any, about: Any) -> None:
         self.place = place
         self._database = database
-        self.about = _about(place, database.open_table(_ABOUT))
+        self.about = _about(place, about)
         self._images = database.open_table(_IMAGES)
 
     def __len__(self) -> int:
@@ -114,19 +114,24 @@ class Table:
         Raises:
             DataError: there is no index, or one of a later version of mirada.
         """
-        if not cls.exists(place):
+        found = cls.find(place)
+        if found is None:
             raise DataError(f"{place}: there is no index: make one with mirada index IMAGES... -o {place}")
-        database = connected(place)
-        with explained(place):
-            return cls(place, database)
+        return found
 
     @classmethod
-    def exists(cls, place: str) -> bool:
-        """Whether there is an index, of whatever version."""
+    def find(cls, place: str) -> Table | None:
+        """Open what is there; None where there is no index.
+
+        Raises:
+            DataError: there is one of another version of mirada.
+        """
         with explained(place):
             if not is_remote(place) and not (Path(place) / f"{_ABOUT}.lance").is_dir():  # connecting would make it
-                return False
-            return _opened(connected(place), _ABOUT) is not None
+                return None
+            database = connected(place)
+            about = opened(database, _ABOUT)
+            return None if about is None else cls(place, database, about)
 
     @classmethod
     def create(
@@ -145,7 +150,7 @@ class Table:
         database = connected(place)
         with explained(place):
             for name, own in ((_IMAGES, _schema(COLUMNS, dimension)), (_UNREAD, _unread_schema())):
-                there = _opened(database, name)
+                there = opened(database, name)
                 if there is not None and not set(own.names) <= set(there.schema.names):
                     raise UsageError(f"{place} holds a table '{name}' that is not mirada's: name another place with -o")
             database.create_table(_IMAGES, schema=_schema(COLUMNS, dimension), mode="overwrite")
@@ -158,8 +163,7 @@ class Table:
                 "projection": projection,
                 "settled": False,
             }
-            database.create_table(_ABOUT, data=_about_row(about), mode="overwrite")
-            return cls(place, database)
+            return cls(place, database, database.create_table(_ABOUT, data=_about_row(about), mode="overwrite"))
 
     @property
     def columns(self) -> dict[str, ColumnKind]:
@@ -369,11 +373,12 @@ class Table:
             self._images.create_index("vector", config=kind, replace=True)
 
     def find_by_path(self) -> None:
-        """Make `row` fast in a large table."""
+        """Make `row` fast in a large table; `tidy` keeps it so."""
         from lancedb.index import BTree
 
         with explained(self.place):
-            self._images.create_index("path", config=BTree(), replace=True)
+            if not any(index.columns == ["path"] for index in self._images.list_indices()):
+                self._images.create_index("path", config=BTree())
 
     def tidy(self) -> None:
         """Join small pieces, and forget what was replaced a while ago."""
@@ -381,14 +386,6 @@ class Table:
             for name in (_IMAGES, _UNREAD, _ABOUT):
                 self._database.open_table(name).optimize(cleanup_older_than=OLD)
             self._images = self._database.open_table(_IMAGES)
-
-
-def _opened(database: Any, name: str) -> Any:
-    """A table; None where there is none, or one that was never whole."""
-    try:
-        return database.open_table(name)
-    except ValueError:
-        return None
 
 
 def matrix_of(batch: pa.RecordBatch) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from mirada.data.walk import is_system
 from mirada.errors import UsageError
-from mirada.search.database import connected, explained, is_remote
+from mirada.search.database import connected, explained, is_remote, opened
 
 __all__ = ["check_free", "writing"]
 
@@ -160,10 +160,9 @@ def _lease_table(place: str) -> Any:
     """The table of the row, made where it is missing; only the first who makes it makes it."""
     database = connected(place)
     with explained(place):
-        try:
-            return database.open_table(_TABLE)
-        except ValueError:
-            pass
+        there = opened(database, _TABLE)
+        if there is not None:
+            return there
         try:
             return database.create_table(_TABLE, data=[{"holder": "", "until": 0.0}])
         except (ValueError, RuntimeError, OSError):  # another process made it meanwhile

@@ -62,6 +62,14 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         return copies_rows(result)
     if result["name"] == "index":
         return [index_row(result)]
+    if result["name"] == "augment":
+        return augment_rows(result)
+    if result["name"] == "duplicates":
+        return [duplicates_row(result)]
+    if result["name"] == "check":
+        return check_rows(result)
+    if result["name"] == "regularise":
+        return regularise_rows(result)
     runs = result["runs"]
     accuracy = statistics.median(run["test_accuracy"] for run in runs)
     seconds = statistics.median(run["wall_seconds"] for run in runs)
@@ -176,6 +184,63 @@ def index_row(result: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
+def augment_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Random views a second."""
+    found = []
+    for name, case in result["cases"].items():
+        medians = {way: statistics.median(runs) for way, runs in case["views_per_second"].items()}
+        mine = medians.pop("mirada")
+        others = "; ".join(f"{median:,.0f}: {way}" for way, median in medians.items())
+        found.append((f"random views, one core, 500 x 375 to 224 x 224, {name}", f"{mine:,.0f} views/s", others))
+    return found
+
+
+def duplicates_row(result: dict[str, Any]) -> tuple[str, str, str]:
+    """How many planted copies are found, at a precision of 99 %."""
+
+    def words(told: dict[str, Any]) -> str:
+        if "recall" not in told:
+            return "never at that precision"
+        return f"{told['recall']:.1%}, {told['precision']:.1%} of what is called so"
+
+    ways = result["ways"]
+    return (
+        f"`mirada check`, {result['planted']} altered copies found, at a precision of 99 % or more",
+        words(ways["mirada"]),
+        "; ".join(f"{words(told)}: {way}, the best threshold" for way, told in ways.items() if way != "mirada"),
+    )
+
+
+def check_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What it costs beside decoding."""
+    return [
+        (
+            f"`mirada check --quick`, {int(count):,} JPEG files of {told['side']} x {told['side']}",
+            f"{told['check']['seconds']:.0f} s, at most {told['check']['peak_megabytes'] / 1000:.1f} GB",
+            f"{told['decoding']['seconds']:.0f} s: decoding alone",
+        )
+        for count, told in result["counts"].items()
+    ]
+
+
+def regularise_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Accuracy with and without augmentation."""
+    found = []
+    for name, parts in result["questions"].items():
+        for share, told in parts.items():
+            means = {
+                policy: statistics.mean(run["accuracy"] for run in runs) for policy, runs in told["policies"].items()
+            }
+            with_it = "; ".join(
+                f"{policy} {means[policy]:.1%} ({gain['gain']:+.1%}, from {gain['from']:+.1%} to {gain['to']:+.1%})"
+                for policy, gain in told["gains"].items()
+            )
+            runs = len(next(iter(told["policies"].values())))
+            what = f"augmentation, gain and its 95 % interval: {name}, {float(share):.0%} of train, mean of {runs}"
+            found.append((what, with_it, f"{means['none']:.1%}: without"))
+    return found
+
+
 def killed_row(result: dict[str, Any]) -> tuple[str, str, str]:
     """What became of trainings that were killed."""
     kills = sum(len(run["kills"]) for run in result["runs"])
@@ -201,12 +266,13 @@ def text() -> str:
 
 
 def _machine(result: dict[str, Any]) -> str:
-    return f"{result['machine']['cores']} cores, {result['machine']['processor']}"
+    cores = result["machine"]["cores"]
+    return f"{cores} core{'s' * (cores != 1)}, {result['machine']['processor']}"
 
 
 def _is_timed(result: dict[str, Any]) -> bool:
     """Whether what it says depends on the speed of the machine."""
-    return not result["name"].startswith(("killed_", "retrieval", "copies"))
+    return not result["name"].startswith(("killed_", "retrieval", "copies", "duplicates", "regularise"))
 
 
 def main() -> int:

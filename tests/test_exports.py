@@ -17,7 +17,7 @@ import mirada
 from mirada import errors
 from mirada.cli.commands import app
 
-PACKAGES = ["machine", "arch", "image", "data", "backbone", "engine", "tasks", "model", "learn", "search"]
+PACKAGES = ["machine", "arch", "image", "data", "backbone", "engine", "tasks", "model", "learn", "search", "inspection"]
 
 
 def public_modules():

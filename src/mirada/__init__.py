@@ -6,6 +6,7 @@ In the order in which an image walks:
 decode, Preparation          bytes -> pixels -> the pixels a network takes
 parse, Architecture, layers  the listing of a network -> its volumes and parameters
 build                        -> a torch module
+check, convert, augment      a data set -> what is wrong with it, another format, random views
 train                        a data set -> a Model
 evaluate                     a Model and labelled images -> an Evaluation
 load, predict                a saved Model -> Predictions for new images
@@ -33,6 +34,14 @@ _HOMES = {
     "Table": "mirada.arch.table",
     "layers": "mirada.backbone",
     "build": "mirada.arch.build",
+    "read": "mirada.data",
+    "Dataset": "mirada.data",
+    "Sample": "mirada.data",
+    "check": "mirada.inspection",
+    "Report": "mirada.inspection",
+    "Finding": "mirada.inspection",
+    "convert": "mirada.data",
+    "augment": "mirada.inspection",
     "train": "mirada.learn",
     "Evaluation": "mirada.learn",
     "evaluate": "mirada.learn",
@@ -47,6 +56,8 @@ _HOMES = {
     "Hit": "mirada.search",
     "Boxes": "mirada.annotations",
     "Label": "mirada.annotations",
+    "Labels": "mirada.annotations",
+    "Outline": "mirada.annotations",
     "Mask": "mirada.annotations",
     "ArchitectureError": "mirada.errors",
     "ClaimError": "mirada.errors",
@@ -66,25 +77,34 @@ __all__ = [
     "Boxes",
     "ClaimError",
     "DataError",
+    "Dataset",
     "Evaluation",
+    "Finding",
     "Hit",
     "ImageError",
     "Index",
     "Label",
+    "Labels",
     "Mask",
     "MiradaError",
     "MisfitError",
     "Model",
     "ModelError",
     "NotationError",
+    "Outline",
     "Prediction",
     "Preparation",
+    "Report",
+    "Sample",
     "Table",
     "TrainingError",
     "UsageError",
     "Volume",
     "__version__",
+    "augment",
     "build",
+    "check",
+    "convert",
     "decode",
     "engines",
     "evaluate",
@@ -95,15 +115,17 @@ __all__ = [
     "open_index",
     "parse",
     "predict",
+    "read",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from mirada.annotations import Boxes, Label, Mask
+    from mirada.annotations import Boxes, Label, Labels, Mask, Outline
     from mirada.arch import Architecture, Volume, format_listing, parse
     from mirada.arch.build import build
     from mirada.arch.table import Table
     from mirada.backbone import layers
+    from mirada.data import Dataset, Sample, convert, read
     from mirada.errors import (
         ArchitectureError,
         ClaimError,
@@ -117,6 +139,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from mirada.image import Preparation, decode
+    from mirada.inspection import Finding, Report, augment, check
     from mirada.learn import Evaluation, evaluate, train
     from mirada.model import Model, Prediction, engines, load, predict
     from mirada.search import Hit, Index, index, open_index

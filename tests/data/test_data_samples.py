@@ -7,8 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mirada.annotations import Label
-from mirada.data.samples import Dataset, Sample, check_learnable, class_labels, some
+from mirada.annotations import Boxes, Label, Labels, Outline
+from mirada.data.maskfile import MaskFile
+from mirada.data.samples import (
+    Dataset,
+    Sample,
+    Truth,
+    check_distinct,
+    check_learnable,
+    class_labels,
+    key_of,
+    part_order,
+    some,
+)
 from mirada.errors import DataError, ImageError
 
 CAT = Label("cat", 0)
@@ -78,6 +89,82 @@ def test_a_sample_checks_its_content(path: Path | None, array: np.ndarray | None
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         Sample("k", CAT, path=path, array=array)
     assert str(caught.value) == message
+
+
+NAMES = ("ant", "cat", "dog")
+EDGES = np.array([[0.0, 0.0, 2.0, 2.0], [1.0, 1.0, 3.0, 4.0]])
+PAIR = Boxes(EDGES, np.array([2, 0]))
+
+
+def sample(truth: Truth | None) -> Sample:
+    return Sample("a", truth, array=np.zeros((1, 1), np.uint8))
+
+
+def test_the_classes_of_a_sample(tmp_path: Path) -> None:
+    truths: dict[tuple[int, ...], Truth | None] = {
+        (1,): Label("cat", 1),
+        (0, 2): Labels((Label("ant", 0), Label("dog", 2))),
+        (0, 1): Boxes(np.zeros((3, 4)), np.array([1, 0, 1])),
+        (2,): MaskFile(tmp_path, (0, 1, 2), 255, (2,)),
+        (): None,
+    }
+    for class_ids, truth in truths.items():
+        assert sample(truth).class_ids == class_ids
+        assert sample(truth).label is (truth if isinstance(truth, Label) else None)
+    assert sample(Labels(())).class_ids == ()
+
+
+def test_what_is_said_of_one_class_is_its_name() -> None:
+    assert sample(Label("cat", 1)).said(NAMES) == "cat"
+
+
+def test_what_is_said_otherwise_has_another_hash(tmp_path: Path) -> None:
+    for name, content in (("1", b"a"), ("2", b"b"), ("3", b"a")):
+        (tmp_path / name).write_bytes(content)
+    outline = Outline(((0.0, 0.0, 2.0, 0.0, 2.0, 2.0),))
+    different: list[Truth | None] = [
+        PAIR,
+        Boxes(EDGES + 0.125, PAIR.class_ids),
+        Boxes(EDGES, np.array([2, 1])),
+        Boxes(EDGES, PAIR.class_ids, is_crowd=np.array([True, False])),
+        Boxes(EDGES, PAIR.class_ids, outlines=(outline, None)),
+        Boxes(EDGES, PAIR.class_ids, outlines=(None, outline)),
+        PAIR.chosen([0]),
+        Labels((Label("ant", 0), Label("dog", 2))),
+        Labels((Label("ant", 0),)),
+        None,
+        MaskFile(tmp_path / "1", (0, 1, 2), None, (0, 1)),
+        MaskFile(tmp_path / "2", (0, 1, 2), None, (0, 1)),
+        MaskFile(tmp_path / "1", (1, 0, 2), None, (0, 1)),
+    ]
+    said = [sample(truth).said(NAMES) for truth in different]
+    assert len(set(said)) == len(said)
+    assert all(text.startswith("sha256:") and len(text) == 7 + 64 for text in said)
+    assert said[0] == sample(Boxes(EDGES.copy(), PAIR.class_ids.astype(np.int32))).said(NAMES)
+    assert said[10] == sample(MaskFile(tmp_path / "3", (0, 1, 2), None, (0, 1))).said(NAMES)
+    assert said[0] == sample(Boxes(EDGES, np.array([3, 1]))).said(("aardvark", *NAMES))  # ids move, names stay
+    assert said[0] != sample(PAIR).said(("ant", "cat", "wolf"))
+    with pytest.raises(ImageError) as caught:
+        sample(MaskFile(tmp_path / "4", (0,))).said(NAMES)
+    assert str(caught.value) == f"{tmp_path}/4: the file cannot be read (No such file or directory)"
+
+
+def test_keys_are_paths_inside_the_data_set() -> None:
+    assert key_of(Path("d/x/a.jpg"), Path("d")) == "x/a.jpg"
+    assert key_of(Path("/e/a.jpg"), Path("/d")) == "/e/a.jpg"
+
+
+def test_parts_have_an_order() -> None:
+    assert sorted(["test", None, "val", "train"], key=part_order) == [None, "train", "val", "test"]
+
+
+def test_no_two_samples_have_the_same_key() -> None:
+    one, two = (Sample("a", None, part, array=np.zeros((1, 1), np.uint8)) for part in ("train", "val"))
+    check_distinct("pets", [one, Sample("b", None, array=np.zeros((1, 1), np.uint8))])
+    for pair, both in (((one, one), ""), ((one, two), ", in train and in val")):
+        with pytest.raises(DataError) as caught:
+            check_distinct("pets", pair)
+        assert str(caught.value) == f"pets: 'a' is there twice{both}. Keep it in one place."
 
 
 def test_labels_are_numbered_in_plain_sorted_order() -> None:

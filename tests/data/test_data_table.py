@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mirada.annotations import Labels
 from mirada.data import Dataset, read
 from mirada.errors import DataError
 
@@ -67,7 +68,7 @@ def test_what_was_not_read_is_said(images: Path) -> None:
     dataset = read(table)
     assert rows_of(dataset) == PLAIN
     assert dataset.notes == (
-        "Columns that were not read: 'id', 'filename'.",
+        "Columns that are not learnt from: 'id', 'filename'.",
         "Rows that repeat an earlier row and were read once: 1.",
     )
 
@@ -144,6 +145,76 @@ STARTS = "A path is absolute, or starts in the folder of the table."
     ],
 )
 def test_tables_that_cannot_be_used(images: Path, raw: bytes, message: str) -> None:
+    table = images / "pets.csv"
+    table.write_bytes(raw)
+    with pytest.raises(DataError) as caught:
+        read(table)
+    assert str(caught.value) == message.format(table=table, folder=images)
+
+
+def several(table: Path) -> list[tuple[str, tuple[str, ...], str | None]]:
+    found = []
+    for sample in read(table).samples:
+        assert isinstance(sample.truth, Labels)
+        found.append((sample.key, sample.truth.names, sample.part))
+    return found
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"path,labels\ni/1.jpg,dog;cat\ni/2.jpg,\n3.png,cat\n",
+        b"path,tags\ni/1.jpg, cat | dog|cat \ni/2.jpg, ; \n3.png,;cat;\n",
+        b'Classes;Image\n"cat;dog";i/1.jpg\n;i/2.jpg\ncat;3.png\n',
+        b"path\tLABELS\ni/1.jpg\tdog|cat\ni/2.jpg\t\n3.png\tcat\n3.png\tcat|cat\n",
+    ],
+)
+def test_several_classes_an_image(images: Path, raw: bytes) -> None:
+    table = images / "pets.csv"
+    table.write_bytes(raw)
+    dataset = read(table)
+    assert (dataset.kind, dataset.task, dataset.class_names) == ("CSV", "tag", ("cat", "dog"))
+    assert several(table) == [("i/1.jpg", ("cat", "dog"), None), ("i/2.jpg", (), None), ("3.png", ("cat",), None)]
+    assert [sample.class_ids for sample in dataset.samples] == [(0, 1), (), (0,)]
+    assert [sample.label for sample in dataset.samples] == [None, None, None]
+
+
+def test_a_column_label_comes_before_several(images: Path) -> None:
+    table = images / "pets.csv"
+    table.write_text("path,tags,classes,label\ni/1.jpg,a|b,c,cat;dog\ni/2.jpg,,,dog\n")
+    dataset = read(table)
+    assert rows_of(dataset) == [("i/1.jpg", "cat;dog", None), ("i/2.jpg", "dog", None)]
+    assert dataset.task == "classify"
+    assert dataset.notes == ("Columns that are not learnt from: 'tags', 'classes'.",)
+
+
+def test_the_other_columns_are_kept(images: Path) -> None:
+    table = images / "pets.csv"
+    table.write_text("Patient,path,label,split,age\n p1 ,i/1.jpg,cat,train,\n,i/2.jpg,dog,train,7\n")
+    cells = [sample.cells for sample in read(table).samples]
+    assert cells == [{"Patient": "p1", "age": ""}, {"Patient": "", "age": "7"}]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"path,labels\ni/1.jpg,\ni/2.jpg,;\n", "{table}: no row has a class in the column 'labels'."),
+        (
+            b"path,tags,classes\ni/1.jpg,a,b\n",
+            "{table}, line 1: which column is the labels, 'tags', 'classes'? Call one of them 'labels'.",
+        ),
+        (
+            b"path,labels\ni/1.jpg,a;b\ni/1.jpg,b\n",
+            "{table}, line 3: 'i/1.jpg' is listed as 'b', but on line 2 as 'a, b'. "
+            "An image has one label and one split: keep one of the rows.",
+        ),
+        (
+            b"path,label\n" + b"x" * 300 + b",cat\n",
+            f"{{table}}, line 2, column 'path': {{folder}}/{'x' * 300} does not exist. {STARTS}",
+        ),
+    ],
+)
+def test_tables_of_several_classes_that_cannot_be_used(images: Path, raw: bytes, message: str) -> None:
     table = images / "pets.csv"
     table.write_bytes(raw)
     with pytest.raises(DataError) as caught:

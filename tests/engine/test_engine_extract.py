@@ -20,6 +20,7 @@ from mirada.engine.extract import Extracted, extract
 from mirada.engine.kept import Kept, Layout
 from mirada.errors import ImageError
 from mirada.image import Preparation
+from mirada.image.policy import POLICIES
 
 Paint = Callable[[str, int], NDArray[np.uint8]]
 
@@ -124,6 +125,21 @@ def test_another_seed_gives_other_views_of_the_same_picture(tmp_path: Path, samp
     _, others = _extracted(tmp_path / "1", samples, seed=1)
     assert rows[::3] == others[::3]
     assert not set(rows[1::3] + rows[2::3]) & set(others)
+
+
+def test_another_policy_gives_other_views_of_the_same_picture(tmp_path: Path, samples: list[Sample]) -> None:
+    """The first view is the same by all of them; by "none" all are alike."""
+    found = {}
+    for name in ("light", "strong", "none"):
+        with Kept(tmp_path / name, LAYOUT) as kept:
+            policy = POLICIES[name]
+            places = extract(
+                Counting(), samples, _contents(samples), PREPARATION, kept, views=range(3), policy=policy
+            ).places
+            found[name] = [kept.read(places[:, view], 1).tobytes() for view in range(3)]
+    assert found["light"][0] == found["strong"][0] == found["none"][0]
+    assert len({*found["light"][1:], *found["strong"][1:]}) == 4
+    assert found["none"][1] == found["none"][2]
 
 
 def test_what_is_kept_is_not_run_again(tmp_path: Path, samples: list[Sample]) -> None:

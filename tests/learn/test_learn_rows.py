@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mirada.backbone import find
 from mirada.backbone.body import Body
 from mirada.data import Sample, read, split
 from mirada.engine import Program
+from mirada.image.policy import POLICIES
 from mirada.learn.job import Job
 from mirada.learn.rows import Rows, Stores
 from mirada.progress import silent
@@ -82,6 +83,26 @@ def test_other_views_come_from_the_network_up_to_the_cut(body: Body, job: Job, s
     assert torch.equal(views[1], same[1])
     assert torch.equal(views[2], same[2])
     assert not torch.allclose(views[1].float(), views[2].float(), atol=0.1)
+
+
+def test_another_policy_has_other_views_but_the_same_features(
+    body: Body, job: Job, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of one is never taken for another; the features are kept once for all of them."""
+    light, none = Rows(job, "val", stores), Rows(job, "val", stores, POLICIES["none"])
+    views, unmoved = _all(light, body, 3), _all(none, body, 3)
+    assert torch.equal(unmoved[1], unmoved[2])
+    assert torch.equal(unmoved[0], views[0])
+    assert not torch.allclose(unmoved[1].float(), views[1].float(), atol=0.1)
+    features = light.features(body, body.preparation, "features")
+
+    def refuse(items: Iterable[object]) -> Iterator[object]:
+        for item in items:
+            raise AssertionError(f"{item} is not needed")
+        yield from ()
+
+    monkeypatch.setattr(stores._engine, "stream", refuse)
+    assert np.array_equal(none.features(body, body.preparation, "features"), features)
 
 
 def test_a_batch_of_mixed_views(body: Body, job: Job, stores: Stores) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mirada.cli.data_commands import augment, check, convert
 from mirada.cli.options import NUMBER, as_json_option
 from mirada.cli.progress import progress_bar
 from mirada.cli.search_commands import atlas, index, search, similar
@@ -91,6 +92,10 @@ def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown:
         print(table.text(shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
 
 
+for looked_at in (check, convert, augment):
+    app.add_command(looked_at)
+
+
 @app.command()
 @click.argument(
     "data", metavar="DATA", help="Class folders, train/val/test folders, a CSV file, MNIST's IDX folder, or digits."
@@ -130,6 +135,11 @@ def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown:
     help="Decides the split, the first weights and the order.",
 )
 @click.option(
+    "--group",
+    metavar="COLUMN|REGEX",
+    help="Images that stay in one part together: a column of the table, or a regular expression for their names.",
+)
+@click.option(
     "--epochs",
     metavar="N",
     type=NUMBER,
@@ -150,6 +160,15 @@ def layers(network: str, input: str | None, sums: bool, as_json: bool, markdown:
     type=click.Path(path_type=Path),
     help="Pretrained weights for timm:NAME, as safetensors.",
 )
+@click.option(
+    "--augment",
+    metavar="NAME|FILE",
+    help="What random views of the training images change: none, light, standard, strong, trivial, alexnet, or a JSON "
+    "file. Default: light; of listings, a small shift.",
+)
+@click.option(
+    "--mirror/--no-mirror", default=None, help="Mirror views, or never. Default: as --augment says, but not digits."
+)
 @as_json_option
 def train(
     data: str,
@@ -159,10 +178,13 @@ def train(
     minutes: float | None,
     until: float | None,
     seed: int,
+    group: str | None,
     epochs: int | None,
     batch_size: int | None,
     learning_rate: float | None,
     weights: Path | None,
+    augment: str | None,
+    mirror: bool | None,
     as_json: bool,
 ) -> None:
     """Train a classifier and evaluate it, once, on images it has never seen."""
@@ -180,10 +202,13 @@ def train(
             minutes=minutes,
             until=until,
             seed=seed,
+            group=group,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
             weights=weights,
+            augment=augment,
+            mirror=mirror,
             progress=progress,
         )
     notes(model.training["notes"])

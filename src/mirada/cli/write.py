@@ -11,6 +11,7 @@ from mirada.words import visible
 
 if TYPE_CHECKING:
     from mirada.engine import Choice
+    from mirada.inspection import Finding, Report
     from mirada.learn import Evaluation
     from mirada.model import Model, Prediction
     from mirada.search import Group, Hit, Index
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "engine_lines",
     "evaluation_lines",
+    "finding_lines",
     "group_lines",
     "hit_lines",
     "index_lines",
@@ -243,6 +245,38 @@ def group_lines(groups: Sequence[Group]) -> list[str]:
     lines = []
     for group in groups:
         lines += [group.words, *(f"  {shown(path)}" for path in group.paths)]
+    return lines
+
+
+FEW = 5
+"""Cases of a finding that are printed; all are in the JSON and, with thumbnails, on the page."""
+
+
+def finding_lines(report: Report) -> list[str]:
+    """What was looked at, and what was found, what must be mended first."""
+    dataset = report.dataset
+    lines = [f"{len(dataset):,} images, {len(dataset.class_names):,} classes, {dataset.kind}"]
+    for finding in report.findings:
+        lines += ["", *_finding(finding)]
+    mend = sum(finding.weight == "mend" for finding in report.findings)
+    end = f"{mend} kinds of things must be mended" if mend else "nothing must be mended"
+    deep = "" if report.is_deep else "; labels and odd pictures were not looked at (--deep)"
+    return [*lines, "", end + deep]
+
+
+def _finding(finding: Finding) -> list[str]:
+    weight = "MEND" if finding.weight == "mend" else "look"
+    lines = [
+        f"{weight}  {finding.title} ({len(finding.items):,})",
+        f"      {finding.why}",
+        f"      {finding.what_to_do}",
+    ]
+    for item in finding.items[:FEW]:
+        names = ", ".join(shown(key) for key in item.keys[:FEW])
+        more = f" and {len(item.keys) - FEW:,} more" if len(item.keys) > FEW else ""
+        lines.append(f"        {': '.join(filter(None, (names + more, shown(item.said))))}")
+    if len(finding.items) > FEW:
+        lines.append(f"        ... {len(finding.items) - FEW:,} more")
     return lines
 
 

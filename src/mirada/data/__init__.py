@@ -5,13 +5,19 @@
 | `samples` | `Sample`, `Dataset`, `Skipped`: the values that every reader makes |
 | `walk` | folders -> files, each with the reason why it is not read; `images_in` for predictions |
 | `sources` | `read`: a path -> a `Dataset`, its kind recognised |
-| `folders`, `table`, `idx`, `digits` | one reader a kind |
+| `folders`, `table`, `idx`, `digits` | one reader a kind, for classes |
+| `coco`, `voc`, `yolo` | one reader a kind, for boxes; `runs`: COCO's runs of pixels |
+| `masks`, `maskfile` | images with a mask each; the numbers of one mask |
+| `text` | annotation files, read within bounds |
 | `split` | `split`: a `Dataset` -> train, val and test, with copies kept together |
+| `units` | what must not be divided, and how the rest is shared out |
 | `manifest` | a split on disk, and `verify`: what has changed since |
 | `threads` | samples -> results, in order, by threads |
+| `convert` | `convert`: a `Dataset` -> the same in another format; `box_formats`, `output`: how it is written |
 | `loader` | `prepared`, `prepared_batches`, `load_all`: samples -> pixels, with bounded memory |
 """
 
+from mirada.data.convert import convert
 from mirada.data.loader import Batch, load_all, prepared, prepared_batches
 from mirada.data.manifest import Changes, Entry, Fractions, Manifest, read_manifest, verify, write_manifest
 from mirada.data.samples import PARTS, Dataset, Part, Sample, Skipped
@@ -33,6 +39,7 @@ __all__ = [
     "Skipped",
     "Split",
     "available_cpus",
+    "convert",
     "images_in",
     "load_all",
     "prepared",

@@ -23,7 +23,7 @@ def read_digits() -> Dataset:
     names = [str(target) for target in bunch.target]
     labels = class_labels(names)
     samples = tuple(
-        Sample(key=f"digits[{index}]", label=labels[name], array=array)
+        Sample(key=f"digits[{index}]", truth=labels[name], array=array)
         for index, (name, array) in enumerate(zip(names, arrays, strict=True))
     )
     return Dataset("digits", None, "digits", tuple(labels), samples)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mirada.data.samples import PARTS, Dataset, Part, Sample, some
+from mirada.data.text import shown
 from mirada.data.threads import map_samples
 from mirada.errors import DataError, ImageError
 from mirada.files import write_whole
@@ -28,6 +29,7 @@ __all__ = ["Changes", "Entry", "Fractions", "Manifest", "content_hashes", "read_
 
 VERSION: Final = 1
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
+SAID: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Fractions:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One sample: its key, the name of its class, and `Sample.content_hash()`, or None where it could not be read."""
+    """One sample: its key, `Sample.said` (the name of its class, or a hash of what else is said of it), and
+    `Sample.content_hash()`, or None where it could not be read."""
 
     key: str
     label: str
@@ -111,8 +114,11 @@ def verify(dataset: Dataset, manifest: Manifest) -> Changes:
             new.append(sample.key)
             continue
         part, entry = entries[sample.key]
-        label = None if sample.label is None else sample.label.name
-        if (label, content) != (entry.label, entry.sha256) or sample.part not in (None, "train", part):
+        if (sample.said(dataset.class_names), content) != (entry.label, entry.sha256) or sample.part not in (
+            None,
+            "train",
+            part,
+        ):
             changed.append(sample.key)
     gone = tuple(key for key in entries if key not in met)
     return Changes(gone, tuple(new), tuple(changed))
@@ -174,8 +180,8 @@ def read_manifest(path: str | Path) -> Manifest:
     names = tuple(
         reader.text(name, f"class_names[{i}]") for i, name in enumerate(reader.rows(top["class_names"], "class_names"))
     )
-    if list(names) != sorted(set(names)):
-        raise reader.wrong("class_names", "sorted names without repetition", names)
+    if len(names) != len(set(names)):
+        raise reader.wrong("class_names", "names without repetition", names)
     return Manifest(
         name=reader.text(dataset["name"], "dataset.name"),
         kind=reader.text(dataset["kind"], "dataset.kind"),
@@ -211,9 +217,7 @@ class _Reader:
     path: Path
 
     def wrong(self, place: str, expected: str, found: object) -> DataError:
-        shown = repr(found)
-        shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
-        return DataError(f"{self.path}: {place} must be {expected}, found {shown}.")
+        return DataError(f"{self.path}: {place} must be {expected}, found {shown(found)}.")
 
     def mapping(self, value: object, place: str, names: set[str]) -> dict[str, Any]:
         if not isinstance(value, dict) or set(value) != names:
@@ -249,8 +253,8 @@ class _Reader:
     def entry(self, value: object, place: str, class_names: frozenset[str]) -> Entry:
         row = self.mapping(value, place, {"key", "label", "sha256"})
         label, content = self.text(row["label"], f"{place}.label"), row["sha256"]
-        if label not in class_names:
-            raise self.wrong(f"{place}.label", "one of class_names", label)
+        if label not in class_names and not SAID.fullmatch(label):
+            raise self.wrong(f"{place}.label", "one of class_names, or a hash", label)
         if content is not None and not (isinstance(content, str) and SHA256.fullmatch(content)):
             raise self.wrong(f"{place}.sha256", "64 hexadecimal digits, or null", content)
         return Entry(self.text(row["key"], f"{place}.key"), label, content)

@@ -1,14 +1,14 @@
 """A sample, a data set, and what was passed over: the values that every reader makes.
 
-Class ids count from 0 in the plain sorted order of the class names over all parts, so that a class which is missing in
-one part shifts nothing.
+Class ids count from 0 over all parts, so that a class which is missing in one part shifts nothing: in the plain sorted
+order of the names, or, of masks, in the order of their numbers.
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -16,36 +16,62 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.annotations import Label
+from mirada.annotations import Boxes, Label, Labels
+from mirada.data.maskfile import MaskFile
 from mirada.errors import DataError, ImageError
 from mirada.image import decode
 
-__all__ = ["PARTS", "Dataset", "Part", "Sample", "Skipped", "check_learnable", "class_labels", "some"]
+__all__ = [
+    "PARTS",
+    "Dataset",
+    "MaskFile",
+    "Part",
+    "Sample",
+    "Skipped",
+    "Task",
+    "Truth",
+    "check_distinct",
+    "check_learnable",
+    "class_labels",
+    "key_of",
+    "part_order",
+    "some",
+]
 
 Part = Literal["train", "val", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "val", "test")
+Task = Literal["classify", "tag", "detect", "segment"]
+"""What can be learnt: one class an image, several, boxes, or a class for every pixel."""
+
+
+Truth = Label | Labels | Boxes | MaskFile
+"""What a data set says of an image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image and what it is said to show. Its content is either a file or an array, never both.
 
-    Two samples are equal when key, label, part and path are: the pixels are not compared.
+    Two samples are equal when key, truth, part and path are: the pixels are not compared.
 
     Args:
         key: how people know it: the path inside the data set with forward slashes ("cat/1.jpg"), or the place in a
             file ("train-images-idx3-ubyte.gz[17]", "digits[17]").
-        label: its class, or None where nobody said.
+        truth: what is said of it: one class, several, boxes, or where its mask is; None where nobody said.
         part: "train", "val" or "test" where the source says so, else None.
         path: the image file, or None.
         array: (H, W) grey or (H, W, 3) RGB, uint8, or None.
+        claimed_wh: width and height of the image as the source states them, or None.
+        cells: what else a table says of it, by column.
     """
 
     key: str
-    label: Label | None
+    truth: Truth | None
     part: Part | None = None
     path: Path | None = None
     array: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+    claimed_wh: tuple[int, int] | None = field(default=None, compare=False)
+    cells: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.array is None):
@@ -54,6 +80,50 @@ class Sample:
             shape = self.array.shape
             if self.array.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
                 raise ValueError(f"{self.key}: expected uint8 (H, W) or (H, W, 3), got {self.array.dtype} {shape}")
+
+    @property
+    def label(self) -> Label | None:
+        """Its class, where it has one class."""
+        return self.truth if isinstance(self.truth, Label) else None
+
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """The classes that are said to be in it, ascending."""
+        match self.truth:
+            case Label():
+                return (self.truth.class_id,)
+            case Labels():
+                return tuple(label.class_id for label in self.truth.labels)
+            case Boxes():
+                return tuple(np.unique(self.truth.class_ids).tolist())
+            case MaskFile():
+                return self.truth.class_ids
+            case None:
+                return ()
+
+    def said(self, class_names: Sequence[str]) -> str:
+        """The name of its class; of anything else a hash, "sha256:...", that is another where what is said is another.
+
+        Args:
+            class_names: of the data set.
+
+        Raises:
+            ImageError: a mask cannot be read.
+        """
+        names = [class_names[class_id] for class_id in self.class_ids]
+        match self.truth:
+            case Label():
+                return self.truth.name
+            case Boxes() as boxes:
+                of = [class_names[class_id] for class_id in boxes.class_ids.tolist()]
+                is_crowd = [] if boxes.is_crowd is None else boxes.is_crowd.tolist()
+                content = repr((boxes.boxes_xyxy.tolist(), of, is_crowd, boxes.outlines))
+            case MaskFile() as mask:
+                values = [mask.values[class_id] for class_id in self.class_ids]
+                content = repr((_file_hash(str(mask.path), mask.path), names, values))
+            case _:
+                content = repr(names)
+        return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
     def image(self) -> NDArray[np.uint8]:
         """The upright picture as a new (H, W, 3) uint8 RGB array. Raises ImageError where it cannot be decoded."""
@@ -70,15 +140,19 @@ class Sample:
         Raises ImageError where the file cannot be read.
         """
         if self.path is not None:
-            try:
-                with self.path.open("rb") as file:
-                    return hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError as error:
-                raise ImageError(self.key, f"the file cannot be read ({error.strerror})") from error
+            return _file_hash(self.key, self.path)
         assert self.array is not None
         digest = hashlib.sha256(repr(self.array.shape).encode())
         digest.update(np.ascontiguousarray(self.array).data)
         return digest.hexdigest()
+
+
+def _file_hash(name: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(name, f"the file cannot be read ({error.strerror})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +175,12 @@ class Dataset:
     Args:
         name: the name of the folder or file, or "digits".
         root: where it was read, or None for a built-in set.
-        kind: "class folders", "train/val/test folders", "CSV", "IDX" or "digits".
-        class_names: sorted; the place of a name is its class id.
+        kind: "class folders", "train/val/test folders", "CSV", "IDX", "digits", "COCO", "Pascal VOC", "YOLO" or
+            "masks".
+        class_names: sorted, but those of masks in the order of their numbers; the place of a name is its class id.
         samples: train before val before test, where the source gives parts.
         notes: plain sentences about what was ignored or is odd.
+        task: what its truth is for.
     """
 
     name: str
@@ -113,6 +189,7 @@ class Dataset:
     class_names: tuple[str, ...]
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
+    task: Task = "classify"
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -123,6 +200,27 @@ class Dataset:
         return self.name if self.root is None else str(self.root)
 
 
+def key_of(path: Path, root: Path) -> str:
+    """How people know a file of a data set: its path inside, or the whole path where it lies elsewhere."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def part_order(part: Part | None) -> int:
+    """By which samples are sorted: train, and what is of no part, before val before test."""
+    return PARTS.index(part) if part else 0
+
+
+def check_distinct(where: str | Path, samples: Iterable[Sample]) -> None:
+    """Raises DataError where two samples have the same key."""
+    part_of: dict[str, Part | None] = {}
+    for sample in samples:
+        if sample.key in part_of:
+            earlier = part_of[sample.key]
+            both = "" if earlier == sample.part else f", in {earlier} and in {sample.part}"
+            raise DataError(f"{where}: '{sample.key}' is there twice{both}. Keep it in one place.")
+        part_of[sample.key] = sample.part
+
+
 def class_labels(names: Iterable[str]) -> dict[str, Label]:
     """One label a name, numbered in the plain sorted order of the distinct names."""
     return {name: Label(name, class_id) for class_id, name in enumerate(sorted(set(names)))}
@@ -131,8 +229,11 @@ def class_labels(names: Iterable[str]) -> dict[str, Label]:
 def check_learnable(dataset: Dataset) -> Dataset:
     """The same data set, if its classes can be learnt.
 
-    Raises DataError where there is one class only, or where val or test hold a class that train lacks.
+    Raises DataError where there is one class only, or where val or test hold a class that train lacks, and one class an
+    image is to be learnt.
     """
+    if dataset.task != "classify":
+        return dataset
     if len(dataset.class_names) == 1:
         raise DataError(
             f"{dataset.where}: there is one class only, '{dataset.class_names[0]}'. "

@@ -7,8 +7,13 @@
 | IDX | a folder with MNIST's `train-images-idx3-ubyte` and its companions, with or without `.gz` | `mirada.data.idx` |
 | train/val/test folders | `train/<class>/`, and `val/<class>/`, `test/<class>/` or neither | `mirada.data.folders` |
 | class folders | a folder with one sub-folder a class | `mirada.data.folders` |
+| COCO | a `.json` file of COCO's, or a folder that holds some | `mirada.data.coco` |
+| Pascal VOC | `Annotations/` with XML files, or images with an `.xml` beside each | `mirada.data.voc` |
+| YOLO | a `data.yaml`, or the folder that holds it | `mirada.data.yolo` |
+| masks | `images/` and `masks/`, with a mask a name | `mirada.data.masks` |
 
-Nothing is ever written into a data set.
+Where a folder can be read in two ways, that is an error that says what was seen. Nothing is ever written into a data
+set.
 """
 
 from __future__ import annotations
@@ -16,22 +21,32 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
+from mirada.data.coco import coco_files, read_coco
 from mirada.data.digits import read_digits
 from mirada.data.folders import LAYOUTS, read_folders
 from mirada.data.idx import holds_idx, read_mnist
+from mirada.data.masks import mask_folders, read_masks
 from mirada.data.samples import Dataset
 from mirada.data.table import TABLE_SUFFIXES, read_table
+from mirada.data.voc import read_voc, voc_files
 from mirada.data.walk import is_folder, list_folder
-from mirada.errors import DataError
+from mirada.data.yolo import read_yolo, yolo_files
+from mirada.errors import DataError, UsageError
 from mirada.image import IMAGE_SUFFIXES
 
-__all__ = ["read"]
+__all__ = ["KINDS", "read"]
+
+KINDS: Final = ("coco", "voc", "yolo", "masks", "folders")
+"""How a folder can be told to be read."""
+FILE_KINDS: Final = {".json": "coco", ".yaml": "yolo", ".yml": "yolo"}
 
 
-def read(data: str | os.PathLike[str], *, is_learnt_from: bool = True) -> Dataset:
-    """Read a labelled data set: a folder, a CSV file, a folder of IDX files, or the word `digits`.
+def read(data: str | os.PathLike[str], *, kind: str | None = None, is_learnt_from: bool = True) -> Dataset:
+    """Read a labelled data set: a folder, a CSV, JSON or YAML file, or the word `digits`.
 
     Images are found and named, not decoded. A folder called `digits` in the current folder comes before the built-in
     set, and a note says so.
@@ -39,27 +54,65 @@ def read(data: str | os.PathLike[str], *, is_learnt_from: bool = True) -> Datase
     Whether it can be learnt from is another question: see `split`.
 
     Args:
+        kind: one of `KINDS`, for a folder that can be read in several ways; None: by what lies there.
         is_learnt_from: whether an empty class folder is an error, or a note.
 
     Raises DataError where nothing is there, where it is of no known kind, or where a class to learn has no images.
     """
+    if kind not in (None, *KINDS):
+        raise UsageError(f"there is no kind '{kind}': there are {', '.join(KINDS)}")
     path = Path(data)
     if not _exists(path):
         if data == "digits":
             return read_digits()
         raise DataError(_nothing_there(path))
     if not path.is_dir():
-        return _read_file(path)
-    _, files = list_folder(path)
-    dataset = read_mnist(path) if holds_idx(files) else read_folders(path, is_learnt_from=is_learnt_from)
+        return _read_file(path, kind)
+    dataset = _read_folder(path, kind, is_learnt_from=is_learnt_from)
     if data == "digits":
         note = "'digits' is a folder here, so it was read instead of the built-in set of that name."
         dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
     return dataset
 
 
-def _read_file(path: Path) -> Dataset:
+def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool) -> Dataset:
+    """By what lies in it; class folders are what is left."""
+    _, files = list_folder(path)
+    if holds_idx(files):
+        return read_mnist(path)
+    coco, voc, yolo, pairs = coco_files(path), voc_files(path), yolo_files(path), mask_folders(path)
+    ways: dict[str, tuple[str, Callable[[], Dataset]]] = {}
+    if coco:
+        ways["coco"] = f"COCO ({coco[0].relative_to(path)})", lambda: read_coco(path, coco)
+    if voc:
+        ways["voc"] = f"Pascal VOC ({voc[0][0].relative_to(path)})", lambda: read_voc(path, voc)
+    if yolo:
+        ways["yolo"] = f"YOLO ({yolo[0].name})", lambda: read_yolo(path, yolo)
+    if pairs:
+        ways["masks"] = f"masks ({pairs[0][1].relative_to(path)})", lambda: read_masks(path, pairs)
+    if kind not in (None, "folders"):
+        if kind not in ways:
+            seen = f" It holds {', '.join(said for said, _ in ways.values())}." if ways else ""
+            raise DataError(f"{path}: nothing of the kind '{kind}' is there.{seen}")
+        return ways[kind][1]()
+    if len(ways) > 1 and kind is None:
+        raise DataError(
+            f"{path}: this can be read in more than one way: {' and '.join(said for said, _ in ways.values())}. "
+            f"Say which with --kind: {', '.join(ways)}."
+        )
+    if ways and kind is None:
+        return next(iter(ways.values()))[1]()
+    return read_folders(path, is_learnt_from=is_learnt_from)
+
+
+def _read_file(path: Path, kind: str | None) -> Dataset:
     suffix = path.suffix.lower()
+    if kind not in (None, FILE_KINDS.get(suffix)):
+        raise UsageError(f"{path} is a file, and of no kind '{kind}': leave --kind out, or give the folder")
+    if suffix == ".json":
+        return read_coco(path, [path])
+    if suffix in (".yaml", ".yml"):
+        return read_yolo(path, [path])
     if suffix in TABLE_SUFFIXES:
         return read_table(path)
     if suffix in IMAGE_SUFFIXES:
@@ -72,7 +125,7 @@ def _read_file(path: Path) -> Dataset:
         raise DataError(f"{path}: this is an archive. Unpack it, and give the folder that comes out.")
     raise DataError(
         f"{path}: a file of no known kind. Give a folder of images, a CSV file (.csv, .tsv) with the columns path and "
-        "label, or the word digits."
+        "label, COCO's .json, a data.yaml, or the word digits."
     )
 
 

@@ -1,8 +1,8 @@
 """A data set -> its train, val and test parts.
 
-What the source divides stays divided. Parts that are missing are drawn from train: seeded, every class in proportion,
-and files that are equal byte for byte always on the same side. The unit that is drawn is therefore the distinct
-picture, and the fractions count distinct pictures.
+What the source divides stays divided. Parts that are missing are drawn from train: seeded, every class in proportion;
+files that are equal byte for byte, and those of one group, always on the same side. What is drawn is therefore a unit
+of such files, and the fractions count distinct pictures.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mirada.data.manifest import Entry, Fractions, Manifest, content_hashes, verify
 from mirada.data.samples import PARTS, Dataset, Part, check_learnable, some
+from mirada.data.units import Unit, groups_of, shared_out, units
 from mirada.errors import DataError, UsageError
 
 __all__ = ["Split", "shares", "split", "split_as"]
@@ -62,15 +63,7 @@ class Split:
         return self.manifest.fractions
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """One distinct content: the positions of all its copies, in the order of their keys, and the classes they have."""
-
-    copies: tuple[int, ...]
-    class_ids: tuple[int, ...]
-
-
-def split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0.2) -> Split:
+def split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0.2, group: str | None = None) -> Split:
     """Divide a data set.
 
     Parts that the source gives are kept. Others are drawn from train (or from samples without a part): with the
@@ -80,17 +73,22 @@ def split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0
     depends on keys, contents and seed, not on the order of the samples.
 
     A picture that stands under two classes stays in train, because no answer to it can be right; a note says so.
+    Where groups are larger than a picture, or pictures have several classes, parts are near their fractions as far as
+    the groups allow.
 
     Args:
         seed: any integer from 0.
         val: fraction of what is divided; 0 for no val part. Not used where the source gives one.
         test: likewise.
+        group: what tells the pictures that stay together, such as those of one patient: a column of the table, or a
+            regular expression that is looked for in the names; see `mirada.data.units.groups_of`.
 
     Raises UsageError where the fractions are not in [0, 1) or leave nothing for train, and DataError where a class has
     only one picture in train, where there is one class only, or where val or test hold a class that train lacks.
     """
     _check_request(seed, val, test)
     check_learnable(dataset)
+    groups = None if group is None else groups_of(dataset, group)
     hashes = content_hashes(dataset.samples)
     given = {sample.part for sample in dataset.samples} - {None}
     parts: dict[Part, list[int]] = {part: [] for part in PARTS}
@@ -100,17 +98,19 @@ def split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0
             pool.append(index)
         else:
             parts[sample.part].append(index)
-    pictures = _pictures(dataset, pool, hashes)
-    _check_enough(dataset, pictures)
+    _check_labelled(dataset, pool)
     fractions = Fractions(val=None if "val" in given else val, test=None if "test" in given else test)
-    drawn = _draw(pictures, len(dataset.class_names), fractions, seed)
+    pictures = units(dataset, pool, hashes, groups if fractions.val or fractions.test else None)
+    _check_enough(dataset, pictures)
+    drawn = _draw(dataset, pictures, fractions, seed)
     for picture, part in zip(pictures, drawn, strict=True):
-        parts[part] += picture.copies
+        parts[part] += picture.members
     ordered = {part: tuple(sorted(indices)) for part, indices in parts.items()}
     manifest = _manifest(dataset, ordered, hashes, seed, fractions)
-    return Split(
-        ordered, manifest, (*_notes_on_pictures(dataset, pictures, hashes), *_notes_on_parts(dataset, ordered, hashes))
-    )
+    notes = [*_notes_on_pictures(dataset, pool, hashes), *_notes_on_parts(dataset, ordered, hashes)]
+    if groups is not None:
+        notes += _notes_on_groups(dataset, ordered, groups)
+    return Split(ordered, manifest, tuple(notes))
 
 
 def split_as(dataset: Dataset, manifest: Manifest) -> Split:
@@ -167,60 +167,72 @@ def _check_request(seed: int, val: float, test: float) -> None:
         raise UsageError(f"seed={seed}: a seed is a whole number from 0.")
 
 
-def _pictures(dataset: Dataset, pool: Sequence[int], hashes: Sequence[str | None]) -> list[_Picture]:
-    """The distinct contents of a pool of samples, in the order of their first keys."""
-    samples = dataset.samples
-    copies_of: dict[str | int, list[int]] = defaultdict(list)
-    for index in sorted(pool, key=lambda index: samples[index].key):
-        content = hashes[index]
-        copies_of[index if content is None else content].append(index)  # what cannot be read equals nothing else
-    pictures = []
-    for copies in copies_of.values():
-        class_ids = {label.class_id for index in copies if (label := samples[index].label) is not None}
-        if not class_ids:
+def _check_labelled(dataset: Dataset, pool: Sequence[int]) -> None:
+    for index in pool:
+        if dataset.samples[index].truth is None:
             raise DataError(
-                f"{dataset.where}: '{samples[copies[0]].key}' has no label, so it cannot be divided by class."
+                f"{dataset.where}: '{dataset.samples[index].key}' has no label, so it cannot be divided by class."
             )
-        pictures.append(_Picture(tuple(copies), tuple(sorted(class_ids))))
-    return pictures
 
 
-def _check_enough(dataset: Dataset, pictures: Sequence[_Picture]) -> None:
-    pictures_of: dict[int, list[_Picture]] = defaultdict(list)
+def _check_enough(dataset: Dataset, pictures: Sequence[Unit]) -> None:
+    """Each class of `classify` needs two units; of anything else there must be two."""
+    if dataset.task != "classify":
+        if len(pictures) < 2:
+            count = len(pictures[0].members) if pictures else 0
+            raise DataError(
+                f"{dataset.where}: there is nothing to divide: images to learn from: {count}"
+                f"{', all copies of one, or of one group' if count > 1 else ''}. Add images."
+            )
+        return
+    units_of: dict[int, list[Unit]] = defaultdict(list)
     for picture in pictures:
         for class_id in picture.class_ids:
-            pictures_of[class_id].append(picture)
+            units_of[class_id].append(picture)
     for class_id, name in enumerate(dataset.class_names):
-        mine = pictures_of[class_id]
-        if len(mine) > 1:
+        if len(units_of[class_id]) > 1:
             continue
-        if not mine:
-            found = "no image to learn from"
-        elif len(mine[0].copies) == 1:
-            found = f"only one image to learn from, '{dataset.samples[mine[0].copies[0]].key}'"
+        members = [index for picture in units_of[class_id] for index in picture.members]
+        keys = [dataset.samples[index].key for index in members if class_id in dataset.samples[index].class_ids]
+        if len(keys) < 2:
+            found = f"only one image to learn from, '{keys[0]}'" if keys else "no image to learn from"
+        elif dict(zip(units_of[class_id][0].class_ids, units_of[class_id][0].counts, strict=True))[class_id] > 1:
+            found = f"{len(keys)} images to learn from, but all of one group"
         else:
-            found = f"{len(mine[0].copies)} images to learn from, but they are copies of one"
+            found = f"{len(keys)} images to learn from, but they are copies of one"
         raise DataError(
             f"{dataset.where}: the class '{name}' has {found}. "
             "At least two different ones are needed: add images, or remove the class."
         )
 
 
-def _draw(pictures: Sequence[_Picture], classes: int, fractions: Fractions, seed: int) -> list[Part]:
-    """The part of each picture."""
+def _draw(dataset: Dataset, pictures: Sequence[Unit], fractions: Fractions, seed: int) -> list[Part]:
+    """The part of each unit."""
     generator = np.random.Generator(np.random.PCG64(seed))
+    val, test = fractions.val or 0.0, fractions.test or 0.0
+    classes = len(dataset.class_names)
+    if dataset.task != "classify" or any(picture.pictures > 1 for picture in pictures):
+        drawn = shared_out(pictures, classes, (1 - val - test, val, test), generator)
+        return [PARTS[place] for place in drawn]
+    return _draw_pictures(pictures, classes, val, test, generator)
+
+
+def _draw_pictures(
+    pictures: Sequence[Unit], classes: int, val: float, test: float, generator: np.random.Generator
+) -> list[Part]:
+    """Where every unit is one picture of one class, which can be shared out exactly."""
     drawn: list[Part] = ["train"] * len(pictures)
     members: list[list[int]] = [[] for _ in range(classes)]
     for place, picture in enumerate(pictures):
         if len(picture.class_ids) == 1:
             members[picture.class_ids[0]].append(place)
     sizes = np.array([len(each) for each in members], np.int64)
-    vals, tests = shares(sizes, val=fractions.val or 0.0, test=fractions.test or 0.0)
-    for mine, val, test in zip(members, vals, tests, strict=True):
+    vals, tests = shares(sizes, val=val, test=test)
+    for mine, some_val, some_test in zip(members, vals, tests, strict=True):
         shuffled = [mine[place] for place in generator.permutation(len(mine))]
-        for place in shuffled[:test]:
+        for place in shuffled[:some_test]:
             drawn[place] = "test"
-        for place in shuffled[test : test + val]:
+        for place in shuffled[some_test : some_test + some_val]:
             drawn[place] = "val"
     return drawn
 
@@ -234,31 +246,35 @@ def _manifest(
 ) -> Manifest:
     def entry(index: int) -> Entry:
         sample = dataset.samples[index]
-        assert sample.label is not None
-        return Entry(sample.key, sample.label.name, hashes[index])
+        return Entry(sample.key, sample.said(dataset.class_names), hashes[index])
 
     entries = {part: tuple(entry(index) for index in indices) for part, indices in parts.items()}
     return Manifest(dataset.name, dataset.kind, seed, fractions, dataset.class_names, entries)
 
 
-def _notes_on_pictures(dataset: Dataset, pictures: Sequence[_Picture], hashes: Sequence[str | None]) -> Iterator[str]:
+def _notes_on_pictures(dataset: Dataset, pool: Sequence[int], hashes: Sequence[str | None]) -> Iterator[str]:
     """Copies, contradictions and files that cannot be read."""
     keys = [sample.key for sample in dataset.samples]
-    repeated = [picture for picture in pictures if len(picture.copies) > 1]
+    repeated = [picture for picture in units(dataset, pool, hashes) if len(picture.members) > 1]
     if repeated:
-        first, second, *_ = repeated[0].copies
-        files = sum(len(picture.copies) for picture in repeated)
+        first, second, *_ = repeated[0].members
+        files = sum(len(picture.members) for picture in repeated)
         yield (
             f"Images that are there more than once, byte for byte: {files:,}, such as '{keys[first]}' and "
             f"'{keys[second]}'. Copies were kept in the same part."
         )
-    contradicted = [picture for picture in repeated if len(picture.class_ids) > 1]
+    contradicted = [picture for picture in repeated if picture.is_contradicted]
     if contradicted:
+        first, *others = contradicted[0].members
         names = some(dataset.class_names[class_id] for class_id in contradicted[0].class_ids)
-        yield (
-            f"Pictures that stand under more than one class: {len(contradicted):,}, such as "
-            f"'{keys[contradicted[0].copies[0]]}' under {names}. They stay in train: correct one of the labels."
-        )
+        what = ("Pictures that stand under more than one class", f"'{keys[first]}' under {names}", "labels")
+        if dataset.task != "classify":
+            what = (
+                "Pictures of whose copies different things are said",
+                some(keys[i] for i in (first, *others)),
+                "copies",
+            )
+        yield f"{what[0]}: {len(contradicted):,}, such as {what[1]}. They stay in train: correct one of the {what[2]}."
     unread = [key for key, content in zip(keys, hashes, strict=True) if content is None]
     if unread:
         yield f"Files that could not be read, divided all the same: {some(unread)}."
@@ -278,8 +294,26 @@ def _notes_on_parts(
                 f"Images of {other} that are also in {one}, byte for byte: {len(leaks):,} of {len(parts[other]):,}, "
                 f"such as '{samples[leaks[0]].key}' and '{twin}'. A score on {other} will look better than it is."
             )
-    for part in PARTS[1:]:
-        present = {label.class_id for index in parts[part] if (label := samples[index].label) is not None}
+    for part in PARTS:
+        present = {class_id for index in parts[part] for class_id in samples[index].class_ids}
         absent = [name for class_id, name in enumerate(dataset.class_names) if class_id not in present]
         if present and absent:
             yield f"Classes without an image in {part}: {len(absent)} of {len(dataset.class_names)}, {some(absent)}."
+
+
+def _notes_on_groups(
+    dataset: Dataset, parts: Mapping[Part, Sequence[int]], groups: Sequence[str | None]
+) -> Iterator[str]:
+    """Groups that parts which the source gave have torn apart, and pictures of no group."""
+    parts_of: dict[str, set[Part]] = defaultdict(set)
+    for part, indices in parts.items():
+        for index in indices:
+            name = groups[index]
+            if name is not None:
+                parts_of[name].add(part)
+    torn = sorted(name for name, found in parts_of.items() if len(found) > 1)
+    if torn:
+        yield f"Groups that the source has put into several parts ({len(torn):,}): {some(torn)}."
+    alone = [sample.key for sample, name in zip(dataset.samples, groups, strict=True) if name is None]
+    if alone:
+        yield f"Images of no group ({len(alone):,}): {some(alone)}. Each is divided by itself."

@@ -1,17 +1,24 @@
-"""A CSV file -> a data set: one row an image, with the columns path, label and, if wanted, split."""
+"""A CSV file -> a data set: one row an image, with the columns path, label and, if wanted, split.
+
+A column `labels` (or tags, classes) in the place of `label` holds several classes, or none, with `;` or `|` between
+them.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mirada.annotations import Label, Labels
 from mirada.data.folders import PART_NAMES
-from mirada.data.samples import PARTS, Dataset, Part, Sample, class_labels, some
+from mirada.data.samples import Dataset, Part, Sample, Task, class_labels, part_order, some
+from mirada.data.walk import is_file, is_folder
 from mirada.errors import DataError
 
 __all__ = ["TABLE_SUFFIXES", "TableRow", "read_rows", "read_table"]
@@ -21,6 +28,7 @@ DELIMITERS: Final = (",", ";", "\t")
 # The first name of each is what mirada calls the column; where it is there, the others are ordinary columns.
 PATH_NAMES: Final = ("path", "file", "filename", "image")
 LABEL_NAMES: Final = ("label", "class", "category")
+SEVERAL_NAMES: Final = ("labels", "tags", "classes")
 SPLIT_NAMES: Final = ("split", "part", "set")
 
 
@@ -32,6 +40,12 @@ class _Columns:
     path: int
     label: int
     split: int | None
+    has_several: bool
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The columns that are none of these."""
+        return tuple(i for i in range(len(self.names)) if i not in (self.path, self.label, self.split))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +53,9 @@ class _Row:
     line: int
     key: str
     file: Path
-    label: str
+    classes: tuple[str, ...]
     part: Part | None
+    cells: dict[str, str]
 
 
 def read_table(table: Path) -> Dataset:
@@ -66,7 +81,7 @@ def read_table(table: Path) -> Dataset:
         if earlier is not row:
             _check_same(table, row, earlier)
             repeated += 1
-        elif not row.file.is_file():
+        elif not is_file(row.file):
             missing.append(row)
     if missing:
         raise DataError(_missing_files(table, columns, missing))
@@ -147,15 +162,21 @@ def _check_length(table: Path, line: int, cells: list[str], names: Sequence[str]
 
 
 def _dataset(table: Path, columns: _Columns, rows: list[_Row], repeated: int) -> Dataset:
-    labels = class_labels(row.label for row in rows)
-    rows.sort(key=lambda row: PARTS.index(row.part) if row.part else 0)  # stable: within a part, the order of the table
-    samples = tuple(Sample(row.key, labels[row.label], row.part, row.file) for row in rows)
-    used = {columns.path, columns.label, columns.split}
-    unused = [name for column, name in enumerate(columns.names) if column not in used]
-    notes = [f"Columns that were not read: {some(unused)}."] if unused else []
+    labels = class_labels(name for row in rows for name in row.classes)
+    if not labels:
+        raise DataError(f"{table}: no row has a class in the column '{columns.names[columns.label]}'.")
+    rows.sort(key=lambda row: part_order(row.part))  # stable: within a part, the order of the table
+
+    def truth(row: _Row) -> Label | Labels:
+        return Labels(tuple(labels[name] for name in row.classes)) if columns.has_several else labels[row.classes[0]]
+
+    samples = tuple(Sample(row.key, truth(row), row.part, row.file, cells=row.cells) for row in rows)
+    unused = [columns.names[column] for column in columns.others]
+    notes = [f"Columns that are not learnt from: {some(unused)}."] if unused else []
     if repeated:
         notes.append(f"Rows that repeat an earlier row and were read once: {repeated:,}.")
-    return Dataset(table.stem, table, "CSV", tuple(labels), samples, tuple(notes))
+    task: Task = "tag" if columns.has_several else "classify"
+    return Dataset(table.stem, table, "CSV", tuple(labels), samples, tuple(notes), task)
 
 
 def _read_text(table: Path) -> str:
@@ -198,9 +219,10 @@ def _read_header(table: Path, text: str) -> tuple[str, _Columns]:
             _, names = next(_records(table, text, delimiter), (0, []))
         except DataError:  # quotes that make no sense under this delimiter
             continue
-        path, label, split = (_find(table, names, wanted) for wanted in (PATH_NAMES, LABEL_NAMES, SPLIT_NAMES))
+        path, one, split = (_find(table, names, wanted) for wanted in (PATH_NAMES, LABEL_NAMES, SPLIT_NAMES))
+        label = _find(table, names, SEVERAL_NAMES) if one is None else one
         if path is not None and label is not None:
-            return delimiter, _Columns(tuple(names), path, label, split)
+            return delimiter, _Columns(tuple(names), path, label, split, has_several=one is None)
         best = max(best, names, key=len)
     if not best:
         raise DataError(
@@ -227,7 +249,7 @@ def _find(table: Path, names: list[str], wanted: tuple[str, ...]) -> int | None:
 
 def _read_row(table: Path, line: int, cells: list[str], columns: _Columns) -> _Row:
     _check_length(table, line, cells, columns.names)
-    for column in (columns.path, columns.label, columns.split):
+    for column in (columns.path, None if columns.has_several else columns.label, columns.split):
         if column is not None and not cells[column]:
             raise DataError(f"{table}, line {line}, column '{columns.names[column]}': the cell is empty.")
     part: Part | None = None
@@ -239,21 +261,23 @@ def _read_row(table: Path, line: int, cells: list[str], columns: _Columns) -> _R
                 "Write train, val or test."
             )
     key, file = _locate(table.parent, cells[columns.path])
-    return _Row(line, key, file, cells[columns.label], part)
+    written = cells[columns.label]
+    several = {name.strip() for name in re.split(r"[;|]", written)} - {""} if columns.has_several else {written}
+    return _Row(line, key, file, tuple(sorted(several)), part, {columns.names[i]: cells[i] for i in columns.others})
 
 
 def _locate(folder: Path, written: str) -> tuple[str, Path]:
     """The key and the file that a cell means. Where no file has backslashes in its name, they are read as slashes."""
     file = folder / written
-    if "\\" in written and not file.exists():
+    if "\\" in written and not is_file(file):
         written = written.replace("\\", "/")
         file = folder / written
     return Path(os.path.normpath(written)).as_posix(), file
 
 
 def _check_same(table: Path, row: _Row, earlier: _Row) -> None:
-    if (row.label, row.part) != (earlier.label, earlier.part):
-        said, before = (each.label if each.part is None else f"{each.label}, {each.part}" for each in (row, earlier))
+    if (row.classes, row.part) != (earlier.classes, earlier.part):
+        said, before = (", ".join([*each.classes, *([each.part] if each.part else [])]) for each in (row, earlier))
         raise DataError(
             f"{table}, line {row.line}: '{row.key}' is listed as '{said}', but on line {earlier.line} as '{before}'. "
             "An image has one label and one split: keep one of the rows."
@@ -262,7 +286,7 @@ def _check_same(table: Path, row: _Row, earlier: _Row) -> None:
 
 def _missing_files(table: Path, columns: _Columns, missing: list[_Row]) -> str:
     first = missing[0]
-    what = "is not a file" if first.file.exists() else "does not exist"
+    what = "is not a file" if is_folder(first.file) else "does not exist"
     more = f" The same is true of {len(missing) - 1:,} more rows." if len(missing) > 1 else ""
     return (
         f"{table}, line {first.line}, column '{columns.names[columns.path]}': {first.file} {what}. "

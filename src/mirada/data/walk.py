@@ -17,7 +17,7 @@ from mirada.data.samples import Sample, Skipped
 from mirada.errors import DataError
 from mirada.image import IMAGE_SUFFIXES
 
-__all__ = ["images_in", "is_folder", "is_system", "list_folder", "skip_notes", "walk"]
+__all__ = ["images_below", "images_in", "is_file", "is_folder", "is_system", "list_folder", "skip_notes", "walk"]
 
 # What operating systems leave behind. It was never anybody's image, so it is passed over without a word.
 SYSTEM_NAMES: Final = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", ".directory"})
@@ -32,6 +32,14 @@ def is_folder(path: Path) -> bool:
     """Whether the path leads to a folder. False where that cannot be found out."""
     try:
         return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether the path leads to a file. False where that cannot be found out, as of a name that is too long."""
+    try:
+        return path.is_file()
     except OSError:
         return False
 
@@ -98,6 +106,17 @@ def _refusal(path: Path) -> str | None:
     return None if regular else "it is not a regular file"
 
 
+def images_below(folder: Path) -> tuple[list[Path], list[Skipped]]:
+    """The images below a folder, and what could have been one but is not read: what is hidden, or cannot be opened."""
+    images, skipped = [], []
+    for path, reason in walk(folder):
+        if reason is None:
+            images.append(path)
+        elif path.suffix.lower() in IMAGE_SUFFIXES or is_folder(path):
+            skipped.append(Skipped(path.as_posix(), reason))
+    return images, skipped
+
+
 def images_in(paths: str | Path | Iterable[str | Path]) -> Iterator[Sample | Skipped]:
     """Every file that the paths lead to, one by one and in a fixed order, for a prediction.
 
@@ -111,11 +130,11 @@ def images_in(paths: str | Path | Iterable[str | Path]) -> Iterator[Sample | Ski
     for given in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(given)
         if not is_folder(path):
-            yield Sample(key=path.as_posix(), label=None, path=path)
+            yield Sample(key=path.as_posix(), truth=None, path=path)
             continue
         for file, reason in walk(path):
             key = file.as_posix()
-            yield Sample(key=key, label=None, path=file) if reason is None else Skipped(key, reason)
+            yield Sample(key=key, truth=None, path=file) if reason is None else Skipped(key, reason)
 
 
 def skip_notes(skipped: Iterable[Skipped]) -> list[str]:

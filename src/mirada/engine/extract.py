@@ -15,7 +15,8 @@ from mirada.engine.engine import Engine
 from mirada.engine.kept import Kept
 from mirada.errors import ImageError
 from mirada.image import Preparation
-from mirada.image.views import view_pixels
+from mirada.image.augment import view_pixels
+from mirada.image.policy import POLICIES, Policy
 from mirada.progress import Progress, silent
 
 __all__ = ["Extracted", "extract"]
@@ -42,6 +43,7 @@ def extract(
     kept: Kept,
     *,
     views: Sequence[int] = (0,),
+    policy: Policy = POLICIES["light"],
     seed: int = 0,
     stage: str = "features",
     progress: Progress = silent,
@@ -54,8 +56,9 @@ def extract(
     Args:
         contents: the SHA-256 of each sample's content; None where it cannot be read.
         preparation: frames the views; the engine's own says only how pixels are normalised.
-        kept: where rows are and go to.
+        kept: where rows are and go to: made with this preparation, policy and seed, and no others.
         views: their numbers, at least one; 0 is the picture as it is prepared.
+        policy: what other views change.
     """
     places = np.full((len(samples), len(views)), -1, np.int64)
     missing: list[tuple[int, list[int]]] = []
@@ -78,7 +81,7 @@ def extract(
         except ImageError as error:
             return error
         own = int((contents[i] or "0")[:15], 16) ^ seed
-        return i, [(number, view_pixels(image, preparation, own, number)) for number in numbers]
+        return i, [(number, view_pixels(image, preparation, policy, own, number)) for number in numbers]
 
     prepared = map_samples(prepare, (samples[i] for i, _ in missing), ahead=max(4, 32 // len(views)))
 

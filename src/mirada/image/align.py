@@ -10,6 +10,7 @@ Does not know: files, networks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -37,6 +38,9 @@ LEAST_OVERLAP: Final = 0.2
 """The part of the smaller picture that must lie on the other for it to count."""
 FEWEST: Final = 8
 """Matches that agree, from which a transform is believed."""
+SAME_FRAME: Final = 0.97
+"""Correlation and agreement of two pictures as they are, from which no points are looked for: that takes ten times as
+long."""
 
 
 class Sketch:
@@ -52,9 +56,9 @@ class Sketch:
         size = max(8, round(grey.shape[1] * scale)), max(8, round(grey.shape[0] * scale))
         shrinks = scale < 1
         small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        low, high = np.percentile(small, (1, 99))
-        stretched = (small.astype(np.float32) - low) * (255 / max(high - low, 1))  # a dark picture has points too
-        self.grey = stretched.clip(0, 255).astype(np.uint8)
+        low, high = _percentiles(small, (1, 99))
+        stretched = (np.arange(256) - low) * (255 / max(high - low, 1))  # a dark picture has points too
+        self.grey = np.asarray(cv2.LUT(small, stretched.clip(0, 255).astype(np.uint8)), np.uint8)
 
     @cached_property
     def points(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -63,6 +67,14 @@ class Sketch:
         if descriptions is None:
             return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32)
         return np.array([point.pt for point in found], np.float32), np.asarray(descriptions, np.float32)
+
+
+def _percentiles(levels: cv2.typing.MatLike, percents: Sequence[float]) -> NDArray[np.float64]:
+    """As NumPy's, of levels of 8 bits: by counting, a tenth of the time."""
+    below = np.cumsum(np.bincount(np.ravel(levels), minlength=256))
+    places = (below[-1] - 1) * np.asarray(percents) / 100
+    low, high = (np.searchsorted(below, side, side="right") for side in (np.floor(places), np.ceil(places)))
+    return np.asarray(low + (high - low) * (places - np.floor(places)), np.float64)
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,8 @@ class Alignment:
 def align(one: Sketch, other: Sketch) -> Alignment:
     """Lay one picture over another, as they are or as their points say, whichever fits better."""
     plain = _compared(one, other, _stretched(one, other), 0)
+    if min(plain.correlation, plain.agreement) >= SAME_FRAME:
+        return plain
     matrix, matches = _matrix(one, other)
     if matrix is None:
         return plain

@@ -38,6 +38,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -53,10 +54,13 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
+    "Header",
     "decode",
+    "decode_with_header",
     "explained",
     "looks_like_image",
     "open_picture",
+    "orientation",
     "read_file",
 ]
 
@@ -127,16 +131,39 @@ def decode(
     else:
         name = name or os.fspath(source)
         data = read_file(name, Path(source))
+    return decode_with_header(data, name, max_pixels)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of the picture in it.
+
+    Attributes:
+        format: Pillow's name of it, such as "JPEG".
+        mode: Pillow's name of the kind of pixels, such as "RGB".
+        orientation: EXIF's, 1 where the picture is stored upright.
+    """
+
+    format: str
+    mode: str
+    orientation: int
+
+
+def decode_with_header(
+    data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.uint8], Header]:
+    """Decode the bytes of one picture, see `decode`, and tell what the file says of it."""
     if not data:
         raise ImageError(name, "is empty (0 bytes)")
-
     _ignore_pillow_warnings()
     with explained(name), open_picture(name, data, max_pixels) as image:
+        mode = image.mode
         pixels = _jpeg_pixels(name, data, image) if image.format in ("JPEG", "MPO") else None
         if pixels is None:
             pixels = _pillow_pixels(name, image)
         # Asked after loading: Pillow turns a TIFF, and libheif a HEIF, itself, and then resets the tag.
-        return _upright(pixels, _orientation(image))
+        turned = orientation(image)
+        return _upright(pixels, turned), Header(image.format or "", mode, turned)
 
 
 def looks_like_image(path: str | os.PathLike[str]) -> bool:
@@ -311,7 +338,7 @@ def _grey_8_bits(name: str, image: ImageFile.ImageFile) -> NDArray[np.uint8]:
     return grey if transparent is None else np.where(levels == transparent, np.uint8(255), grey)
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
+def orientation(image: ImageFile.ImageFile) -> int:
     """The EXIF (or XMP) orientation, 1 to 8; 1 where there is none or none that makes sense."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)

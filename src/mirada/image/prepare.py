@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mirada.errors import ModelError
 
-__all__ = ["MAX_SIDE", "Fit", "Preparation"]
+__all__ = ["MAX_SIDE", "Fit", "Preparation", "with_channels"]
 
 Fit = Literal["crop", "pad", "stretch"]
 
@@ -166,7 +166,7 @@ class Preparation:
             raise ValueError(f"expected uint8 of shape (H, W, 3) or (H, W), got {image.dtype} of shape {image.shape}")
         source, target = self._regions(image.shape[1], image.shape[0])
         cut = image[source.top : source.top + source.height, source.left : source.left + source.width]
-        resized = _with_channels(_resized(cut, target.width, target.height), self.channels)
+        resized = with_channels(_resized(cut, target.width, target.height), self.channels)
         if (target.width, target.height) == self.size_wh:
             return np.array(resized) if np.may_share_memory(resized, image) else np.ascontiguousarray(resized)
         width, height = self.size_wh
@@ -265,7 +265,7 @@ def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
     return pixels
 
 
-def _with_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+def with_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     """(h, w) or (h, w, 3) -> (h, w, channels)."""
     if pixels.ndim == 3 and channels == 1:
         return _as_uint8(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))[:, :, None]

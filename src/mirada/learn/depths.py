@@ -1,22 +1,42 @@
-"""How deep a network may be retrained: the last stages that can be trained alone."""
+"""How deep a network may be retrained: the last stages that can be trained alone, and what was asked for."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from mirada.backbone.body import Body
 from mirada.errors import ArchitectureError, UsageError
+from mirada.image.policy import POLICIES, Policy
 from mirada.words import last_stages
 
-__all__ = ["Retrain", "depths"]
+__all__ = ["Options", "Retrain", "depths"]
 
 Retrain = Literal["auto", "head", "all"] | int
 """How far to climb: as far as it pays, not at all, to the pixels, or the last N stages at once."""
 
 DEEPEST = 2 / 3
 """The largest share of the network's multiply-adds that is retrained without being asked for by number."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    Args:
+        retrain: how far to climb.
+        deadline: of `time.perf_counter()`, for everything; infinite where there is none.
+        until: the validation accuracy that is enough, 0 to 1; None for no such limit.
+        policy: what the views of a training image change.
+    """
+
+    retrain: Retrain = "auto"
+    deadline: float = math.inf
+    until: float | None = None
+    policy: Policy = POLICIES["light"]
 
 
 def depths(body: Body, retrain: Retrain) -> list[int]:

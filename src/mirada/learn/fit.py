@@ -8,17 +8,19 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mirada.engine import Program
 from mirada.engine.torch_engine import TorchEngine, default_device, normalised
 from mirada.errors import TrainingError, UsageError
+from mirada.image.mix import mixed
 from mirada.learn.losses import cross_entropies
 from mirada.learn.pixels import Pixels
 from mirada.learn.recipes import Recipe
@@ -94,12 +96,14 @@ def fit(
             network.train()
             losses: list[float] = []
             order = rng.permutation(len(train))[:images_an_epoch]
-            for pixels, class_ids in train.batches(order, recipe.batch_size):
+            for pixels, class_ids in _batches(train, order, recipe, seed, number):
                 step = (number - 1) * steps_an_epoch + len(losses)
                 _set_learning_rate(optimizer, recipe, step, recipe.epochs * steps_an_epoch)
+                pixels, targets = _mixed(pixels, class_ids, recipe, task, rng)
                 images = torch.from_numpy(pixels).to(device)
-                images = normalised(_shifted(images, recipe.shift, rng), train.preparation)
-                loss = task.loss(network(images), torch.from_numpy(class_ids).to(device))
+                if recipe.policy is None:
+                    images = _shifted(images, recipe.shift, rng)
+                loss = task.loss(network(normalised(images, train.preparation)), torch.from_numpy(targets).to(device))
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -117,6 +121,25 @@ def fit(
     best.restore(network)
     _check_finite(network, recipe)
     return history
+
+
+def _batches(
+    train: Pixels, order: NDArray[np.int64], recipe: Recipe, seed: int, epoch: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Pixels and class ids of the images in this order: as they are prepared, or other views of them each epoch."""
+    if recipe.policy is None:
+        return train.batches(order, recipe.batch_size)
+    return train.views(order, recipe.batch_size, recipe.policy, seed, epoch)
+
+
+def _mixed(
+    pixels: NDArray[np.uint8], class_ids: NDArray[np.int64], recipe: Recipe, task: Task, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.generic]]:
+    """Pixels and what is true of them: class ids (N,), or shares (N, K) where the policy mixes pictures."""
+    policy = recipe.policy
+    if policy is None or not (policy.mixup or policy.cutmix):
+        return pixels, class_ids
+    return mixed(pixels, np.eye(len(task.class_names), dtype=np.float32)[class_ids], policy, rng)
 
 
 def _check_batch_size(network: nn.Module, recipe: Recipe) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from mirada.backbone.body import Body
 from mirada.data import Sample
 from mirada.errors import ArchitectureError, DataError, ImageError, TrainingError, UsageError
 from mirada.image import Preparation
-from mirada.learn.depths import Retrain, depths
+from mirada.learn.depths import Options, depths
 from mirada.learn.estimate import FINISH_SECONDS, Budget, Estimate, deepest_in_time
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
 from mirada.learn.head import Head, balanced_weights, fit_head
@@ -41,28 +41,13 @@ if TYPE_CHECKING:
     from mirada.learn.rung import Inputs
     from mirada.learn.tail import Tail
 
-__all__ = ["Answers", "Options", "climb"]
+__all__ = ["Answers", "climb"]
 
 Answers = list[tuple[Sample, NDArray[np.float32] | ImageError]]
 """Samples with their class scores (K,), or with the reason why they have none."""
 
 FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for.
-
-    Args:
-        retrain: how far to climb.
-        deadline: of `time.perf_counter()`, for everything; infinite where there is none.
-        until: the validation accuracy that is enough, 0 to 1; None for no such limit.
-    """
-
-    retrain: Retrain = "auto"
-    deadline: float = math.inf
-    until: float | None = None
 
 
 def climb(
@@ -106,7 +91,7 @@ class _Ladder:
         self.rungs: list[dict[str, Any]] = []
         self.learnt: dict[str, Any] = {"method": "transfer: the ladder"}
         self.stores = Stores()
-        self.train = Rows(job, "train", self.stores)
+        self.train = Rows(job, "train", self.stores, options.policy)
         self.val = Rows(job, "val", self.stores)
         self.budget = Budget(options.deadline, body, self._tail, len(job.parts.val) + len(job.parts.test))
         self.first_taps: tuple[int, ...] = ()

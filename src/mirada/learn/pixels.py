@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirada.data import Sample, load_all, prepared_batches
+from mirada.data.threads import map_items
 from mirada.errors import DataError, ImageError
 from mirada.image import Preparation
+from mirada.image.augment import view_pixels
+from mirada.image.policy import Policy
 from mirada.progress import Progress, silent
 
 __all__ = ["MEMORY_BOUND", "Pixels", "read_pixels"]
@@ -53,6 +58,37 @@ class Pixels:
         for batch in prepared_batches(samples, self.preparation, batch_size):
             if len(batch):  # none where files went away after `read_pixels`
                 yield batch.pixels, self.class_ids[order[batch.indices]]
+
+    def views(
+        self, order: NDArray[np.int64], batch_size: int, policy: Policy, seed: int, number: int
+    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        """Random views (n, h, w, C) uint8 of the samples in this order, and class ids (n,), `batch_size` at a time.
+
+        They are drawn from the pixels that are held, so what was cut off before is not seen; where none are held, from
+        the pictures. What is random depends on the seed, the number and the sample, not on the order.
+
+        Args:
+            policy: what may change.
+            seed: of the random numbers, at least 0.
+            number: which views, at least 1.
+        """
+        whole = replace(self.preparation, fit="stretch", zoom=1.0)
+
+        def view(i: int) -> tuple[int, NDArray[np.uint8] | None]:
+            own = seed << 32 | i
+            if self.pixels is not None:
+                held = self.pixels[i]
+                return i, view_pixels(held if held.shape[2] == 3 else held[:, :, 0], whole, policy, own, number)
+            try:
+                return i, view_pixels(self.samples[i].image(), self.preparation, policy, own, number)
+            except ImageError:  # it went away after `read_pixels`
+                return i, None
+
+        with closing(map_items(view, order.tolist(), ahead=2 * batch_size)) as found:
+            while batch := list(islice(found, batch_size)):
+                kept = [(i, pixels) for i, pixels in batch if pixels is not None]
+                if kept:
+                    yield np.stack([pixels for _, pixels in kept]), self.class_ids[[i for i, _ in kept]]
 
 
 def read_pixels(

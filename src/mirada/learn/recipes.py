@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mirada.errors import UsageError
+from mirada.image.policy import Policy
 
 __all__ = ["Recipe", "recipe_for"]
 
@@ -23,7 +24,8 @@ class Recipe:
         weight_decay: decoupled, of AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2017); not on
             biases and normalisation.
         shift: each image is moved at random by up to this share of its width and height, the border filled with its
-            edge pixels: a translation that leaves every label true.
+            edge pixels: a translation that leaves every label true. Only where there is no policy.
+        policy: what random views change, see `mirada.image.policy`; None for the shift alone.
     """
 
     epochs: int
@@ -31,6 +33,7 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 5e-2
     shift: float = 1 / 16
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1)):
@@ -41,11 +44,16 @@ class Recipe:
 
     def json(self) -> dict[str, Any]:
         """As plain values."""
-        return asdict(self)
+        return asdict(self) | {"policy": None if self.policy is None else self.policy.to_json()}
 
 
 def recipe_for(
-    images: int, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
+    images: int,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    policy: Policy | None = None,
 ) -> Recipe:
     """The recipe for a number of training images, single values replaced by those that are given.
 
@@ -53,5 +61,5 @@ def recipe_for(
     """
     size = (128 if images >= 5_000 else 32) if batch_size is None else batch_size
     steps = max(1, -(-images // max(size, 1)))
-    recipe = Recipe(min(max(round(2_500 / steps), 10), 100) if epochs is None else epochs, size)
+    recipe = Recipe(min(max(round(2_500 / steps), 10), 100) if epochs is None else epochs, size, policy=policy)
     return recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)

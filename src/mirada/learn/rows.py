@@ -25,7 +25,8 @@ from mirada.engine.program import body_program, trunk_program
 from mirada.engine.unchanged import Unchanged
 from mirada.errors import ImageError, UsageError
 from mirada.image import Preparation
-from mirada.image.views import VIEWS_VERSION
+from mirada.image.augment import VIEWS_VERSION
+from mirada.image.policy import POLICIES, Policy
 from mirada.learn.job import Job
 from mirada.machine import cache_folder
 
@@ -54,12 +55,15 @@ class Stores:
             self._engine = open_engine(program)
         return self._engine
 
-    def kept(self, engine: Engine, preparation: Preparation, seed: int) -> Kept:
+    def kept(self, engine: Engine, preparation: Preparation, policy: Policy, seed: int) -> Kept:
         """Where the outputs of an engine for views framed by a preparation are kept.
 
         Where another process is at work there, this one keeps its own.
+
+        Args:
+            policy: of the views; "none" where only the first is kept, which is the same by all of them.
         """
-        content = [engine.program.key, engine.name, preparation.to_json(), VIEWS_VERSION, seed]
+        content = [engine.program.key, engine.name, preparation.to_json(), VIEWS_VERSION, policy.to_json(), seed]
         name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
         if name not in self._open:
             folder, layout = cache_folder("activations") / name, _layout(engine)
@@ -107,6 +111,7 @@ class Rows:
 
     Attributes:
         stores: what is kept, shared with the other parts.
+        policy: what the views but the first change.
         failures: those that could not be read.
         rate: images a second that went through the whole network.
         notes: what should be said of the engine.
@@ -115,6 +120,7 @@ class Rows:
     job: Job
     part: Part
     stores: Stores
+    policy: Policy = POLICIES["light"]
     failures: tuple[ImageError, ...] = ()
     rate: float = FIRST_RATE
     notes: list[str] = field(default_factory=list)
@@ -141,7 +147,7 @@ class Rows:
 
     def some(self, places: NDArray[np.int64]) -> Rows:
         """Rows of these samples only."""
-        rows = Rows(self.job, self.part, self.stores)
+        rows = Rows(self.job, self.part, self.stores, self.policy)
         rows._samples = [self._samples[i] for i in places]
         rows._contents = [self._contents[i] for i in places]
         rows._ids, rows._is_read = self._ids[places], np.ones(len(places), bool)
@@ -162,7 +168,7 @@ class Rows:
         if not self._samples:
             return np.zeros((0, body.features), np.float32)
         engine = self._engine(body_program(body, taps))
-        kept = self.stores.kept(engine, preparation, self.job.seed)
+        kept = self.stores.kept(engine, preparation, POLICIES["none"], self.job.seed)
         before, begin = len(kept), time.perf_counter()
         places = self._extracted(engine, preparation, kept, (0,), stage)[:, 0]
         if len(kept) - before >= 100:
@@ -188,7 +194,7 @@ class Rows:
             sources.append((first.kept, first.taps.index(place), first.places))
         if self._samples and len(sources) < views:
             engine = self._engine(trunk_program(body, place)) if place else Unchanged(body_program(body))
-            kept = self.stores.kept(engine, preparation, self.job.seed)
+            kept = self.stores.kept(engine, preparation, self.policy, self.job.seed)
             places = self._extracted(engine, preparation, kept, range(len(sources), views), stage)
             sources += [(kept, 0, column) for column in places.T]
         for _, _, rows in sources:
@@ -225,6 +231,7 @@ class Rows:
             preparation,
             kept,
             views=views,
+            policy=self.policy,
             seed=self.job.seed,
             stage=stage,
             progress=self.job.progress,

@@ -15,6 +15,7 @@ from mirada.backbone.network import arrays_of
 from mirada.engine.process import prepare_process
 from mirada.errors import UsageError
 from mirada.image import Preparation
+from mirada.image.policy import Policy
 from mirada.learn.fit import fit
 from mirada.learn.job import Job, failures_json
 from mirada.learn.pixels import Pixels, read_pixels
@@ -24,12 +25,19 @@ from mirada.model import Model
 __all__ = ["train_from_scratch"]
 
 
-def train_from_scratch(job: Job, architecture: Architecture, settings: dict[str, Any]) -> Model:
-    """A listing with random weights, trained by gradient descent; how is in its `training`."""
+def train_from_scratch(
+    job: Job, architecture: Architecture, settings: dict[str, Any], policy: Policy | None = None
+) -> Model:
+    """A listing with random weights, trained by gradient descent; how is in its `training`.
+
+    Args:
+        settings: what replaces numbers of the recipe.
+        policy: what random views change; None for a small shift.
+    """
     _check_gives_scores(architecture, len(job.dataset.class_names))
     listed, classes = architecture.output.depth, len(job.dataset.class_names)
     architecture = architecture.with_classes(classes)
-    recipe = recipe_for(len(job.parts.train), **settings)
+    recipe = recipe_for(len(job.parts.train), **settings, policy=policy)
     preparation = _preparation_for(architecture)
     train_pixels = read_pixels(
         job.samples("train"), preparation, stage="reading the training images", progress=job.progress

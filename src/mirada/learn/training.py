@@ -18,11 +18,13 @@ from mirada.arch import Architecture
 from mirada.backbone import BUILTIN, Backbone, find
 from mirada.backbone.body import Body
 from mirada.data import Part, Sample, read, split
+from mirada.data.views import policy_for
 from mirada.errors import DataError, ImageError, UsageError
-from mirada.learn.depths import Retrain
+from mirada.image.policy import Policy
+from mirada.learn.depths import Options, Retrain
 from mirada.learn.evaluation import Evaluation, evaluation_of
 from mirada.learn.job import Job, failures_json
-from mirada.learn.ladder import Answers, Options, climb
+from mirada.learn.ladder import Answers, climb
 from mirada.learn.recipes import recipe_for
 from mirada.learn.scores import fit_temperature, sure_threshold
 from mirada.model import Model, load
@@ -46,10 +48,13 @@ def train(
     minutes: float | None = None,
     until: float | None = None,
     seed: int = 0,
+    group: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     weights: str | os.PathLike[str] | None = None,
+    augment: str | Policy | None = None,
+    mirror: bool | None = None,
     progress: Progress = silent,
 ) -> Model:
     """Train a classifier and evaluate it, once, on images it has never seen.
@@ -71,8 +76,13 @@ def train(
             only.
         until: the validation accuracy, 0 to 1, that is enough; pretrained networks only.
         seed: decides the split, the initial weights, and the order of the images.
+        group: what tells the images that stay in one part together: a column of the table, or a regular expression that
+            is looked for in their names.
         epochs, batch_size, learning_rate: take the place of the recipe's; from scratch only.
         weights: a safetensors file of pretrained weights for "timm:NAME".
+        augment: what random views of the training images change: the name of a policy, a JSON file or a policy; None
+            for "light", and of listings for a small shift.
+        mirror: whether views may be mirrored; None: as the policy says, but digits never are.
         progress: told how far it is.
 
     Ctrl-C ends training early and keeps the best so far; before the first rung it ends everything; during the
@@ -91,10 +101,17 @@ def train(
     climbing = {"retrain": retrain, "minutes": minutes, "until": until}
     _check_options(source, settings, climbing, weights is not None)
     dataset = read(data)
-    parts = split(dataset, seed=seed)
+    if dataset.task != "classify":
+        raise DataError(
+            f"{dataset.where} ({dataset.kind}) is no set of one class an image, which is what can be learnt so far; "
+            "mirada check, convert and augment take it"
+        )
+    parts = split(dataset, seed=seed, group=group)
+    policy = None if augment is None else policy_for(dataset, augment, mirror)
     job = Job(dataset, parts, seed, progress)
     given = None if weights is None else _content_of(Path(weights))
-    key = _key(job, source, settings | climbing | {"weights": given})
+    told = None if policy is None else policy.to_json()
+    key = _key(job, source, settings | climbing | {"weights": given, "augment": told, "mirror": mirror})
     begun = _begun(out, key)
 
     def keep(model: Model) -> None:
@@ -106,11 +123,12 @@ def train(
     if isinstance(source, Backbone):
         body = Body(source, Path(weights) if weights is not None else None)
         deadline = math.inf if minutes is None else begin + 60 * minutes
-        model, val_answers = climb(job, body, Options(retrain, deadline, until), keep, begun)
+        views = policy or policy_for(dataset, "light", mirror)
+        model, val_answers = climb(job, body, Options(retrain, deadline, until, views), keep, begun)
     else:
         from mirada.learn.scratch import train_from_scratch
 
-        model, val_answers = train_from_scratch(job, source, settings), None
+        model, val_answers = train_from_scratch(job, source, settings, policy), None
     model = replace(model, manifest=parts.manifest, training=_record(job, model.training, begin))
     evaluations: dict[Part, Evaluation] = {}
     try:
@@ -123,7 +141,8 @@ def train(
     model = replace(model, training=model.training | {"seconds": round(seconds, 2)})
     if out is None:
         return model
-    options = {"from": os.fspath(network), "seed": seed, "weights": weights, **settings}
+    options = {"from": os.fspath(network), "seed": seed, "group": group, "weights": weights, **settings}
+    options["augment"] = augment.name if isinstance(augment, Policy) else augment
     options |= climbing if isinstance(source, Backbone) else {}
     return _saved(model, Path(out), evaluations, job, _command(data, options), key)
 

@@ -41,7 +41,7 @@ class Classify(Task):
     sure_from: float | None = None
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross entropy: (N, K) scores and (N,) class ids -> the mean of -log p of the true class."""
+        """Cross entropy: (N, K) scores and (N,) class ids, or shares (N, K), -> the mean of -log p of what is true."""
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(outputs, targets)

@@ -1,0 +1,249 @@
+"""Pascal VOC's XML -> a data set of boxes (Everingham et al. 2010; the development kit of VOC 2012, section 5.1).
+
+```
+VOC2012/  JPEGImages/*.jpg  Annotations/*.xml  ImageSets/Main/train.txt val.txt test.txt
+or        a folder, or train/ val/ test/, in which each image has its .xml beside it
+```
+
+VOC counts pixels from 1, and xmax and ymax are the last pixels that belong to an object. So xmin - 1, ymin - 1, xmax
+and ymax are the edges of the box. `difficult` objects are kept as such that are not to be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+import numpy as np
+
+from mirada.annotations import Boxes
+from mirada.data.folders import PART_NAMES
+from mirada.data.samples import PARTS, Dataset, Part, Sample, check_distinct, key_of, part_order, some
+from mirada.data.text import FAR, bytes_of, class_name, shown, text_of
+from mirada.data.walk import is_file, is_folder, list_folder
+from mirada.errors import DataError
+from mirada.image import IMAGE_SUFFIXES
+
+__all__ = ["DECIMALS", "listed_parts", "read_voc", "voc_files"]
+
+DECIMALS: Final = 9
+"""Of a pixel, to which the edges of boxes are read."""
+IMAGE_FOLDERS: Final = ("JPEGImages", "images")
+
+
+@dataclass(frozen=True, slots=True)
+class _Annotated:
+    """One file, checked; names of classes instead of ids."""
+
+    image: Path
+    part: Part | None
+    size_wh: tuple[int, int] | None
+    names: tuple[str, ...]
+    boxes_xyxy: tuple[tuple[float, ...], ...]
+    is_difficult: tuple[bool, ...]
+
+
+def voc_files(root: Path) -> list[tuple[Path, Part | None]]:
+    """The XML files of a folder that are annotations, and the part of each, where their folder tells it."""
+    folders, _ = list_folder(root)
+    own = [folder for folder in folders if folder.name == "Annotations"]
+    if own:
+        return [(file, None) for file in _annotations(own[0])]
+    parts = [(folder, PART_NAMES[folder.name.lower()]) for folder in folders if folder.name.lower() in PART_NAMES]
+    found: list[tuple[Path, Part | None]] = [(file, part) for folder, part in parts for file in _annotations(folder)]
+    return found or [(file, None) for file in _annotations(root)]
+
+
+def _annotations(folder: Path) -> list[Path]:
+    """The XML files that are annotations: where one is, also those called like an image, or all without images."""
+    _, files = list_folder(folder)
+    meant = {file for file in files if file.suffix.lower() == ".xml" and _looks_like(file)}
+    stems = {file.stem for file in files if file.suffix.lower() in IMAGE_SUFFIXES}
+    return [
+        file
+        for file in files
+        if file.suffix.lower() == ".xml" and meant and (file in meant or file.stem in stems or not stems)
+    ]
+
+
+def read_voc(root: Path, files: Sequence[tuple[Path, Part | None]]) -> Dataset:
+    """Read the annotations of a folder.
+
+    Raises:
+        DataError: a file cannot be understood, or its image is not there; the message names the file.
+    """
+    parts = listed_parts(root / "ImageSets" / "Main", [file.stem for file, _ in files])
+    kept = [(file, parts.get(file.stem, part)) for file, part in files if not parts or file.stem in parts]
+    images = _Images([*(root / name for name in IMAGE_FOLDERS), root])
+    read = [_annotated(file, part, images) for file, part in kept]
+    used = sorted({name for each in read for name in each.names})
+    if not used:
+        raise DataError(f"{root}: there is no object in its {len(kept):,} XML files.")
+    class_ids = {name: class_id for class_id, name in enumerate(used)}
+    read.sort(key=lambda each: (part_order(each.part), each.image))
+    samples = tuple(
+        Sample(key_of(each.image, root), _boxes(each, class_ids), each.part, each.image, None, each.size_wh)
+        for each in read
+    )
+    check_distinct(root, samples)
+    notes = list(_notes(root, images, samples, len(files) - len(kept)))
+    return Dataset(root.resolve().name, root, "Pascal VOC", tuple(used), samples, tuple(notes), "detect")
+
+
+def listed_parts(lists: Path, stems: Iterable[str]) -> dict[str, Part]:
+    """The part of each image by its stem, as `train.txt`, `val.txt` and `test.txt` of a folder say; {} without them.
+
+    Where there is a `trainval.txt` in the place of the first two, its images are for training.
+
+    Args:
+        lists: `ImageSets/Main` or `ImageSets/Segmentation`.
+        stems: those that there are. A line is one of them, or begins with one.
+
+    Raises DataError where a file cannot be read, or an image is in two parts.
+    """
+    known, found = set(stems), dict[str, Part]()
+    files = {lists / f"{part}.txt": part for part in PARTS if is_file(lists / f"{part}.txt")}
+    if not {"train", "val"} & set(files.values()) and is_file(lists / "trainval.txt"):
+        files[lists / "trainval.txt"] = "train"
+    for file, part in files.items():
+        for line, text in enumerate(text_of(file).splitlines(), 1):
+            stem = text.strip() if text.strip() in known or not text.split() else text.split()[0]
+            if stem and found.setdefault(stem, part) != part:
+                raise DataError(f"{file}, line {line}: '{stem}' is in {found[stem]} too. Keep it in one part.")
+    return found
+
+
+def _boxes(annotated: _Annotated, class_ids: dict[str, int]) -> Boxes:
+    return Boxes(
+        np.array(annotated.boxes_xyxy, np.float64).reshape(-1, 4),
+        np.array([class_ids[name] for name in annotated.names], np.int64),
+        None,
+        np.array(annotated.is_difficult) if any(annotated.is_difficult) else None,
+    )
+
+
+class _Images:
+    """The images of several folders, each listed once."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.usual = tuple(folders)
+        self._of: dict[Path, dict[str, list[Path]]] = {}
+
+    def of(self, folder: Path) -> dict[str, list[Path]]:
+        """The images of a folder by their stems."""
+        if folder not in self._of:
+            by_stem: dict[str, list[Path]] = {}
+            for file in list_folder(folder)[1] if is_folder(folder) else []:
+                if file.suffix.lower() in IMAGE_SUFFIXES:
+                    by_stem.setdefault(file.stem, []).append(file)
+            self._of[folder] = by_stem
+        return self._of[folder]
+
+    def beside(self, file: Path, written: str) -> Path:
+        """The image that an annotation is of: that of its own name, else the one it names."""
+        name = written.strip().replace("\\", "/").rpartition("/")[2]
+        folders = (file.parent, *self.usual)
+        for folder in folders:
+            same = self.of(folder).get(file.stem, [])
+            named = [image for image in same if image.name == name] or same
+            if len(named) > 1:
+                raise DataError(f"{file}: which is its image, {some(image.name for image in named)}? Keep one of them.")
+            if named:
+                return named[0]
+        for folder in folders:
+            if Path(name).suffix.lower() in IMAGE_SUFFIXES and is_file(folder / name):
+                return folder / name
+        raise DataError(f"{file}: its image is not there: none is called '{file.stem}' in {some(map(str, folders))}.")
+
+
+def _annotated(file: Path, part: Part | None, images: _Images) -> _Annotated:
+    tree = _tree(file)
+    names, boxes, are_difficult = [], [], []
+    for number, each in enumerate(tree.findall("object"), 1):
+        name = class_name(each.findtext("name"))
+        if name is None:
+            raise DataError(f"{file}: object {number} has no name.")
+        where = f"{file}: object {number}, '{name}'"
+        bounds, difficult = each.find("bndbox"), (each.findtext("difficult") or "0").strip()
+        if bounds is None:
+            raise DataError(f"{where}: it has no bndbox.")
+        if difficult not in ("0", "1"):
+            raise DataError(f"{where}: difficult must be 0 or 1, found {shown(difficult)}.")
+        first_x, first_y, right, bottom = (_number(where, bounds, side) for side in ("xmin", "ymin", "xmax", "ymax"))
+        left, top = round(first_x - 1, DECIMALS), round(first_y - 1, DECIMALS)
+        if right < left or bottom < top:
+            raise DataError(f"{where}: xmax or ymax is below xmin or ymin.")
+        names.append(name)
+        boxes.append((left, top, right, bottom))
+        are_difficult.append(difficult == "1")
+    image = images.beside(file, tree.findtext("filename") or "")
+    return _Annotated(image, part, _size(file, tree), tuple(names), tuple(boxes), tuple(are_difficult))
+
+
+def _size(file: Path, tree: Element) -> tuple[int, int] | None:
+    """Width and height as the file states them; None where it does not, or writes 0 for it."""
+    size = tree.find("size")
+    if size is None or not (size.findtext("width") or "").strip():
+        return None
+    width, height = (int(_number(str(file), size, name)) for name in ("width", "height"))
+    return (width, height) if width > 0 and height > 0 else None
+
+
+def _number(where: str, element: Element, name: str) -> float:
+    text = (element.findtext(name) or "").strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not -FAR <= value <= FAR + 1:  # counted from 1
+        raise DataError(f"{where}: {element.tag}/{name} must be a number of pixels, found {shown(text)}.")
+    return round(value, DECIMALS)
+
+
+def _tree(file: Path) -> Element:
+    """The outermost element. Documents that declare entities, which can be made to grow without end, are refused."""
+    builder, parser = TreeBuilder(), expat.ParserCreate()
+
+    def refuse(*_: object) -> None:
+        raise DataError(
+            f"{file}: it declares a document type, which an annotation does not need. Remove the <!DOCTYPE."
+        )
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(bytes_of(file), True)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise DataError(f"{file}: this is not XML ({error}).") from error
+    tree = builder.close()
+    if tree.tag != "annotation":
+        raise DataError(f"{file}: the outermost element must be annotation, found {shown(tree.tag)}.")
+    return tree
+
+
+def _notes(root: Path, images: _Images, samples: Sequence[Sample], unlisted: int) -> Iterator[str]:
+    if unlisted:
+        yield f"Annotations of images that no list in ImageSets/Main names were left out: {unlisted:,}."
+    known = {sample.path for sample in samples}
+    folders = sorted({path.parent for path in known if path is not None})
+    alone = [image for folder in folders for same in images.of(folder).values() for image in same if image not in known]
+    if alone and not unlisted:
+        yield f"Images without an annotation were left out ({len(alone):,}): {some(key_of(i, root) for i in alone)}."
+
+
+def _looks_like(file: Path) -> bool:
+    """Whether the first element of an XML file is, by its beginning, that of an annotation."""
+    if not is_file(file):
+        return False
+    try:
+        with file.open("rb") as opened:
+            begin = opened.read(2_000)
+    except OSError:
+        return False
+    return b"<annotation" in begin.replace(b"\0", b"")  # of UTF-16 too

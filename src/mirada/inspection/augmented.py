@@ -1,0 +1,100 @@
+"""Random views of the pictures of a data set, as one picture to look at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mirada.data.samples import Dataset, MaskFile, Sample
+from mirada.data.sources import read
+from mirada.data.views import policy_for, policy_of
+from mirada.errors import DataError, ImageError, UsageError
+from mirada.files import write_whole
+from mirada.image import IMAGE_SUFFIXES, Preparation
+from mirada.image.policy import Policy
+from mirada.image.sheet import sheet
+
+__all__ = ["augment"]
+
+SIDE: Final = 160
+"""Of a view, in pixels."""
+GAP: Final = 4
+MOST: Final = 1_000
+"""Views in all."""
+
+
+def augment(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    policy: str | Policy = "light",
+    mirror: bool | None = None,
+    rows: int = 4,
+    columns: int = 8,
+    seed: int = 0,
+    kind: str | None = None,
+) -> None:
+    """Show random views of a picture, or of some of a data set, with their boxes and masks, as one picture.
+
+    Args:
+        source: an image, or a data set.
+        out: the file of the picture, .png or .jpg; an earlier one is replaced.
+        policy: what may change, its name, or a JSON file of it.
+        mirror: whether views are mirrored left to right; None: as the policy says, but digits never are.
+        rows: how many pictures of a data set; of one image, how many rows of views.
+        columns: how many views of each, the first as it is.
+        seed: of the random numbers, and of which pictures are shown.
+        kind: how to read a data set that can be read in several ways.
+
+    Raises:
+        DataError: the data set cannot be read, or none of the pictures can.
+        ImageError: the image cannot be read.
+        UsageError: there is no such policy, or the file cannot be written.
+    """
+    if rows * columns > MOST:
+        raise UsageError(f"{rows} x {columns} views are more than {MOST:,}")
+    path = Path(out)
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"{path}: the name must end with .png or .jpg")
+    is_image = Path(source).suffix.lower() in IMAGE_SUFFIXES and not Path(source).is_dir()
+    if is_image:
+        sample = Sample(os.fspath(source), None, path=Path(source))
+        chosen = policy_of(policy) if mirror is not False else policy_of(policy).without_mirror()
+        strips = [_strip(sample, chosen, seed + i, columns) for i in range(rows)]
+    else:
+        dataset = read(source, kind=kind, is_learnt_from=False)
+        strips = _strips(dataset, policy_for(dataset, policy, mirror), rows, columns, seed)
+    gap = np.full((GAP, strips[0].shape[1], 3), 255, np.uint8)
+    picture = np.concatenate([piece for strip in strips for piece in (strip, gap)])
+    _, written = cv2.imencode(path.suffix.lower(), picture[:-GAP, :, ::-1])
+    try:
+        write_whole(written.tobytes(), path)
+    except OSError as error:
+        raise UsageError(f"{path}: the picture cannot be written ({error.strerror})") from error
+
+
+def _strips(dataset: Dataset, policy: Policy, rows: int, columns: int, seed: int) -> list[NDArray[np.uint8]]:
+    """The views of some samples, those that cannot be read left out."""
+    strips: list[NDArray[np.uint8]] = []
+    reason = "it has no picture"
+    for place in np.random.default_rng(seed).permutation(len(dataset)):
+        if len(strips) == rows:
+            break
+        try:
+            strips.append(_strip(dataset.samples[place], policy, seed, columns))
+        except ImageError as error:
+            reason = str(error)
+    if not strips:
+        raise DataError(f"{dataset.where}: none of its pictures can be read: {reason}")
+    return strips
+
+
+def _strip(sample: Sample, policy: Policy, seed: int, columns: int) -> NDArray[np.uint8]:
+    truth = sample.truth.read() if isinstance(sample.truth, MaskFile) else sample.truth
+    preparation = Preparation((SIDE, SIDE), "crop" if truth is None or sample.label is not None else "pad")
+    return np.asarray(sheet(sample.image(), truth, policy, preparation, seed, 1, columns), np.uint8)

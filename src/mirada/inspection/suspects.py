@@ -1,0 +1,240 @@
+"""Labels that are probably wrong, pictures unlike all others, and classes that are each other's mirror image.
+
+All by the features of the built-in network, which was trained on other pictures: a logistic regression on them is
+fitted to four fifths of the set and asked about the rest, in turn, so that no picture is judged by its own label.
+
+A label is suspected by its confidence (Northcutt, Jiang and Chuang 2021, section 3.1): the probability that the
+regression gives it, and the share of its nearest pictures that have it, against those of the best other label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+from mirada.data import Dataset, Sample
+from mirada.data.threads import map_samples
+from mirada.errors import ImageError
+from mirada.inspection.findings import Finding, Item, counted
+from mirada.inspection.glance import Glance
+from mirada.learn.head import fit_head
+from mirada.progress import Progress, silent
+from mirada.search.embedder import embedder
+from mirada.search.nearest import nearest
+from mirada.words import percent
+
+__all__ = ["Suspicion", "features_of", "suspect_findings", "suspicion"]
+
+FOLDS: Final = 5
+NEIGHBOURS: Final = 10
+FEWEST: Final = 3
+"""Pictures of a class from which its labels can be judged."""
+LEAST_IMAGES: Final = 30
+"""Pictures of a set from which anything can be said."""
+DOUBT: Final = 0.6
+"""By how much another label must be more likely, for a label to be shown."""
+UNLIKE: Final = 4.0
+"""Robust standard deviations from the usual distance to the nearest, from which a picture is unlike all others."""
+MIRRORED: Final = 300
+"""Pictures that are looked at mirrored, but no more than a third of all."""
+COLLIDES: Final = 0.25
+"""The share of a class that must change into one other class by mirroring."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suspicion:
+    """How doubtful each label is.
+
+    Attributes:
+        doubt: (N,), -1 to 1: by how much the best other label is more likely than the given one; NaN where the class
+            has too few pictures to tell.
+        other: (N,), the class id of that label.
+    """
+
+    doubt: NDArray[np.float64]
+    other: NDArray[np.int64]
+
+
+def features_of(
+    samples: Sequence[Sample], progress: Progress = silent, *, mirrored: bool = False
+) -> NDArray[np.float32]:
+    """The features (N, F) of samples that can be read, each of length 1; zeros of those that cannot."""
+    makes = embedder()
+    found = np.zeros((len(samples), makes.maker.dimension), np.float32)
+
+    def prepared(sample: Sample) -> NDArray[np.uint8] | None:
+        try:
+            image = sample.image()
+        except ImageError:
+            return None
+        return makes.pixels(np.ascontiguousarray(image[:, ::-1]) if mirrored else image)
+
+    pixels = map_samples(prepared, samples, ahead=32)
+
+    def items() -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
+        yield from enumerate(pixels)
+
+    with closing(pixels):
+        for place, seen in makes.stream(items()):
+            if seen is not None:
+                found[place] = seen.vector
+            progress("features", place + 1, len(samples))
+    return found
+
+
+def suspicion(features: NDArray[np.float32], class_ids: NDArray[np.int64], classes: int, seed: int = 0) -> Suspicion:
+    """How doubtful each label is, by cross-validation and by neighbours.
+
+    Args:
+        features: (N, F), each of length 1.
+        class_ids: (N,), the labels.
+        classes: K.
+        seed: of the division into folds.
+    """
+    doubt, other = np.full(len(class_ids), np.nan), np.full(len(class_ids), -1)
+    counts = np.bincount(class_ids, minlength=classes)
+    judged = np.flatnonzero(counts[class_ids] >= FEWEST)
+    present = np.unique(class_ids[judged])
+    if len(present) < 2:
+        return Suspicion(doubt, other)
+    ids = np.searchsorted(present, class_ids[judged])
+    own = features[judged]
+    shares = (_out_of_fold(own, ids, len(present), seed) + _by_neighbours(own, ids, len(present))) / 2  # (M, K)
+    rows = np.arange(len(ids))
+    given = shares[rows, ids].copy()
+    shares[rows, ids] = -1
+    best = shares.argmax(axis=1)
+    doubt[judged] = shares[rows, best] - given
+    other[judged] = present[best]
+    return Suspicion(doubt, other)
+
+
+def suspect_findings(
+    dataset: Dataset, glances: Sequence[Glance | ImageError], progress: Progress = silent
+) -> list[Finding]:
+    """What the features of a network say of a data set with one class an image; of others, only what is unlike all."""
+    places = [place for place, glance in enumerate(glances) if isinstance(glance, Glance)]
+    samples = [dataset.samples[place] for place in places]
+    if len(samples) < LEAST_IMAGES:
+        return []
+    features = features_of(samples, progress)
+    found: list[Finding] = []
+    if dataset.task == "classify" and all(sample.label is not None for sample in samples):
+        ids = np.array([sample.class_ids[0] for sample in samples])
+        suspects = suspicion(features, ids, len(dataset.class_names))
+        found += _label_findings(dataset, samples, suspects)
+        found += _mirror_findings(dataset, samples, features, ids, progress)
+    return found + _unlike_findings(samples, features)
+
+
+def _out_of_fold(features: NDArray[np.float32], ids: NDArray[np.int64], classes: int, seed: int) -> NDArray[np.float64]:
+    """Probabilities (N, K) of each picture, by a regression that has not seen it."""
+    folds = min(FOLDS, int(np.bincount(ids).min()))
+    found = np.zeros((len(ids), classes))
+    for train, rest in StratifiedKFold(folds, shuffle=True, random_state=seed).split(features, ids):
+        nothing = np.zeros((0, features.shape[1]), np.float32), np.zeros(0, np.int64)
+        head = fit_head(features[train], ids[train], *nothing, classes)
+        scores = head(features[rest]).astype(np.float64)
+        exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
+        found[rest] = exponents / exponents.sum(axis=1, keepdims=True)
+    return found
+
+
+def _by_neighbours(features: NDArray[np.float32], ids: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """The share (N, K) of each label among the nearest pictures, itself left out."""
+    near, _ = nearest(features, features, min(NEIGHBOURS + 1, len(ids)))
+    found = np.zeros((len(ids), classes))
+    for place, row in enumerate(near):
+        others = row[row != place][:NEIGHBOURS]
+        found[place] = np.bincount(ids[others], minlength=classes) / max(1, len(others))
+    return found
+
+
+def _label_findings(dataset: Dataset, samples: Sequence[Sample], suspects: Suspicion) -> list[Finding]:
+    order = np.argsort(-np.nan_to_num(suspects.doubt, nan=-2), kind="stable")
+    names = dataset.class_names
+    items = [
+        Item((samples[i].key,), f"'{names[samples[i].class_ids[0]]}', looks like '{names[suspects.other[i]]}'")
+        for i in order.tolist()
+        if suspects.doubt[i] >= DOUBT
+    ]
+    return counted(
+        "label",
+        "look",
+        "Labels that are probably wrong",
+        "Wrong labels in train teach mistakes; in test they count right answers as wrong.",
+        "Look at each, the surest first, and correct those that are wrong.",
+        items,
+    )
+
+
+def _unlike_findings(samples: Sequence[Sample], features: NDArray[np.float32]) -> list[Finding]:
+    cosines = nearest(features, features, min(4, len(samples)))[1][:, 1:]
+    far = 1 - cosines.mean(axis=1)
+    middle = np.median(far)
+    spread = 1.4826 * np.median(np.abs(far - middle)) + 1e-6
+    order = np.argsort(-far)
+    items = [
+        Item((samples[i].key,), f"the most alike is {percent(float(max(0.0, cosines[i].max())))} alike")
+        for i in order.tolist()
+        if far[i] > middle + UNLIKE * spread
+    ]
+    return counted(
+        "unlike",
+        "look",
+        "Pictures unlike all others",
+        "A screenshot, a logo or a picture of something else hides among many.",
+        "Look at them; remove what does not belong.",
+        items,
+    )
+
+
+def _mirror_findings(
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    features: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    progress: Progress,
+) -> list[Finding]:
+    """Classes that pictures change into when they are mirrored."""
+    present = np.unique(ids)
+    if len(present) < 2:
+        return []
+    most = min(MIRRORED, len(samples) // 3)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(samples))[:most])
+    rest = np.setdiff1d(np.arange(len(samples)), chosen)
+    if len(np.unique(ids[rest])) < len(present):
+        return []
+    nothing = np.zeros((0, features.shape[1]), np.float32), np.zeros(0, np.int64)
+    head = fit_head(features[rest], np.searchsorted(present, ids[rest]), *nothing, len(present))
+    plain = present[head(features[chosen]).argmax(axis=1)]
+    turned = features_of([samples[i] for i in chosen], progress, mirrored=True)
+    mirrored = present[head(turned).argmax(axis=1)]
+    items = []
+    for class_id in present.tolist():
+        mine = (ids[chosen] == class_id) & (plain == class_id)  # what it knows as it is
+        if mine.sum() < FEWEST:
+            continue
+        others = np.bincount(mirrored[mine], minlength=len(dataset.class_names))
+        others[class_id] = 0
+        into = int(others.argmax())
+        share = others[into] / mine.sum()
+        if share >= COLLIDES:
+            names = dataset.class_names
+            items.append(
+                Item((), f"'{names[class_id]}' becomes '{names[into]}' in {percent(float(share))} of {mine.sum()}")
+            )
+    return counted(
+        "mirror",
+        "look",
+        "Classes that become another when mirrored",
+        "Mirrored views in training would carry the wrong label.",
+        "Train without mirroring.",
+        items,
+    )

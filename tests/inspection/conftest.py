@@ -1,0 +1,21 @@
+"""Small pictures that differ from each other, cut from the two photographs of scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.datasets import load_sample_images
+
+SIDE = 200
+
+
+@pytest.fixture(scope="session")
+def cuts() -> list[NDArray[np.uint8]]:
+    """Twelve pictures (200, 200, 3) that do not overlap."""
+    found = []
+    for photograph in load_sample_images().images:  # (427, 640, 3)
+        for top in range(0, 427 - SIDE, SIDE):
+            for left in range(0, 640 - SIDE + 1, SIDE):
+                found.append(np.ascontiguousarray(photograph[top : top + SIDE, left : left + SIDE]))
+    return found

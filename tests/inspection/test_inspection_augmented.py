@@ -1,0 +1,93 @@
+"""Views of a data set as one picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mirada.data import read
+from mirada.data.views import may_mirror, policy_of
+from mirada.errors import DataError, ImageError, UsageError
+from mirada.inspection.augmented import augment
+
+
+@pytest.fixture
+def photos(cuts: list[NDArray[np.uint8]], tmp_path: Path) -> Path:
+    for number, picture in enumerate(cuts):
+        place = tmp_path / "photos" / ("x" if number % 2 else "y")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def views(path: Path, rows: int, columns: int) -> NDArray[np.uint8]:
+    """The sheet, and that it has a row of views for each row."""
+    sheet = np.asarray(Image.open(path).convert("RGB"))
+    assert sheet.shape[0] >= rows * 160
+    assert sheet.shape[1] >= columns * 160
+    return sheet
+
+
+def test_of_a_data_set(photos: Path, tmp_path: Path) -> None:
+    augment(photos, tmp_path / "a.png", rows=3, columns=5)
+    augment(photos, tmp_path / "b.png", rows=3, columns=5)
+    augment(photos, tmp_path / "c.png", rows=3, columns=5, seed=1)
+    augment(photos, tmp_path / "d.png", rows=3, columns=5, policy="none")
+    one, same, other, plain = (views(tmp_path / f"{name}.png", 3, 5) for name in "abcd")
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, plain)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "d.png", "photos"]
+
+
+def test_of_one_picture(photos: Path, tmp_path: Path) -> None:
+    augment(photos / "x" / "1.png", tmp_path / "sheet.jpg", rows=2, columns=3, policy="strong")
+    views(tmp_path / "sheet.jpg", 2, 3)
+
+
+def test_a_policy_of_ones_own(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({"name": "mine", "turn": 5, "area": [0.5, 1]}))
+    policy = policy_of(str(tmp_path / "mine.json"))
+    assert (policy.name, policy.turn, policy.area) == ("mine", 5, (0.5, 1))
+    augment(photos, tmp_path / "sheet.png", policy=str(tmp_path / "mine.json"), rows=1, columns=2)
+    views(tmp_path / "sheet.png", 1, 2)
+
+
+def test_digits_are_not_mirrored(photos: Path, tmp_path: Path) -> None:
+    assert may_mirror(read(photos))
+    assert not may_mirror(read("digits"))
+    (tmp_path / "mirror.json").write_text(json.dumps({"mirror": 1.0}))
+    for name, mirror in (("as", None), ("never", False), ("asked", True)):
+        augment(
+            "digits", tmp_path / f"{name}.png", policy=str(tmp_path / "mirror.json"), mirror=mirror, rows=2, columns=3
+        )
+    kept, never, asked = ((tmp_path / f"{name}.png").read_bytes() for name in ("as", "never", "asked"))
+    assert kept == never
+    assert kept != asked
+
+
+REFUSED = [
+    ({"policy": "lihgt"}, UsageError, "there is no policy 'lihgt'.*Did you mean 'light'"),
+    ({"policy": "nowhere.json"}, UsageError, "nowhere.json: the policy cannot be read"),
+    ({"out": "sheet.webp"}, UsageError, "the name must end with .png or .jpg"),
+    ({"out": "no/where/sheet.png"}, UsageError, "the picture cannot be written"),
+    ({"rows": 40, "columns": 40}, UsageError, "40 x 40 views are more than 1,000"),
+    ({"source": "nowhere.png"}, ImageError, "does not exist"),
+    ({"source": "nowhere"}, DataError, "there is no such file or folder"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), REFUSED)
+def test_refused(
+    changes: dict[str, object], error: type[Exception], message: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    given = {"source": "photos", "out": "sheet.png", "rows": 1, "columns": 2} | changes
+    with pytest.raises(error, match=message):
+        augment(given.pop("source"), given.pop("out"), **given)  # type: ignore[arg-type]
+    assert [path.name for path in photos.parent.iterdir()] == ["photos"]

@@ -113,7 +113,7 @@ def main() -> None:
             decoding(temporary)  # the files are in the memory of the system then
             times = max(1, round(arguments.rounds * min(arguments.counts) / count))
             rounds = [{way: measured(way, temporary) for way in WAYS} for _ in range(times)]
-        told[str(count)] = {"side": side} | {
+        told[str(count)] = {"side": side, "rounds": times} | {
             way: {what: statistics.median(each[way][what] for each in rounds) for what in rounds[0][way]}
             for way in WAYS
         }

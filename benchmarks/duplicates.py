@@ -24,6 +24,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ import numpy as np
 
 import mirada
 from mirada.data import read
+from mirada.data.threads import map_samples
 from mirada.image.look import look
 from mirada.inspection.glance import glance
-from mirada.inspection.twins import twins
+from mirada.inspection.twins import SURE, twins
 from result import write_result
 
 Pixels = np.ndarray
@@ -96,10 +98,11 @@ Found = dict[float, set[Pair]]
 def of_mirada(root: Path) -> Found:
     """As `mirada check` finds them."""
     dataset = read(root)
-    groups = twins(dataset, [glance(sample) for sample in dataset.samples])
+    with closing(map_samples(glance, dataset.samples)) as glances:
+        groups = twins(dataset, list(glances))
     keys = [sample.key for sample in dataset.samples]
     return {
-        0.9: {frozenset((keys[i], keys[j])) for group in groups for i in group.places for j in group.places if i != j}
+        SURE: {frozenset((keys[i], keys[j])) for group in groups for i in group.places for j in group.places if i != j}
     }
 
 

@@ -1,19 +1,20 @@
 """Does augmentation regularise: by how much is a network better for it, and with how few images?
 
-    python benchmarks/regularise.py MNIST [--photos PHOTOS] [--seeds 5] [--parts 0.01 0.1 0.3]
+    python benchmarks/regularise.py [--mnist MNIST] [--photos PHOTOS] [--seeds 5]
 
-LeNet-5 from random weights on parts of MNIST's train images, drawn anew for every seed, and, with PHOTOS (a folder with
-train and test), the ladder's first rung below the head (`--retrain 1`) on parts of its train images. Each part is
+With MNIST, LeNet-5 from random weights on parts of its train images, drawn anew for every seed; with PHOTOS, a folder
+with train and test, the ladder's first rung below the head (`--retrain 1`) on parts of its train images. Each part is
 learnt without augmentation and with each of some policies; all are judged on the same test images, all of them.
 
 The gain is the difference of the shares of right answers. Its interval is a bootstrap over the seeds and over the test
 images at once (10,000 draws, percentiles): it holds what another draw of the part, of the weights and of the test
-images would change. Writes results/regularise.json after every run.
+images would change. Writes results/regularise.json after every seed, beside what it holds of what is not asked again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import struct
 import tempfile
 import time
@@ -26,11 +27,11 @@ from numpy.typing import NDArray
 
 import mirada
 from mirada.data import Sample
-from result import write_result
+from result import RESULTS, write_result
 
 WITHOUT = "none"
 OF_DIGITS = (WITHOUT, "the default", "light")
-OF_PHOTOS = (WITHOUT, "light", "standard")
+OF_PHOTOS = (WITHOUT, "light")
 DRAWS = 10_000
 Right = NDArray[np.bool_]
 
@@ -84,8 +85,8 @@ def answered(question: Question, share: float, seed: int, policy: str) -> tuple[
     with tempfile.TemporaryDirectory() as folder:
         write(data, share, seed, Path(folder))
         begin = time.perf_counter()
-        asked = {} if policy == "the default" else {"augment": policy}
-        model = mirada.train(folder, seed=seed, **options, **asked)
+        views = {} if policy == "the default" else {"augment": policy}
+        model = mirada.train(folder, seed=seed, **options, **views)
         return mirada.evaluate(model, folder, part="test").is_right, time.perf_counter() - begin
 
 
@@ -105,6 +106,7 @@ def gain(with_it: Sequence[Right], without: Sequence[Right]) -> dict[str, float]
 def asked(name: str, question: Question, shares: Sequence[float], seeds: int, told: dict[str, Any]) -> None:
     """Every part, policy and seed of a question."""
     for share in shares:
+        told.setdefault(name, {}).pop(str(share), None)
         rights: dict[str, list[Right]] = {policy: [] for policy in question[2]}
         of_part = told.setdefault(name, {}).setdefault(str(share), {"policies": {}, "gains": {}})
         for seed in range(seeds):
@@ -124,23 +126,20 @@ def asked(name: str, question: Question, shares: Sequence[float], seeds: int, to
 def main() -> None:
     """Digits, then photos."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mnist", metavar="MNIST", type=Path)
+    parser.add_argument("--mnist", type=Path)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--parts", type=float, nargs="+", default=[0.01, 0.1, 0.3])
+    parser.add_argument("--parts", type=float, nargs="+", default=[0.01, 0.1])
     parser.add_argument("--parts-of-photos", type=float, nargs="+", default=[0.3, 1.0])
     arguments = parser.parse_args()
-    told: dict[str, Any] = {}
-    asked(
-        "LeNet-5 from scratch, MNIST",
-        (arguments.mnist, digits, OF_DIGITS, {"network": "lenet5"}),
-        arguments.parts,
-        arguments.seeds,
-        told,
-    )
+    kept = RESULTS / "regularise.json"
+    told: dict[str, Any] = json.loads(kept.read_text())["questions"] if kept.exists() else {}
+    if arguments.mnist:
+        question: Question = (arguments.mnist, digits, OF_DIGITS, {"network": "lenet5"})
+        asked("LeNet-5 from scratch, MNIST", question, arguments.parts, arguments.seeds, told)
     if arguments.photos:
         name = f"the last stage of EfficientNet-Lite0, {arguments.photos.name}"
-        question: Question = (arguments.photos, photos, OF_PHOTOS, {"retrain": 1})
+        question = (arguments.photos, photos, OF_PHOTOS, {"retrain": 1})
         asked(name, question, arguments.parts_of_photos, arguments.seeds, told)
     print("written:", write_result("regularise", {"questions": told}))
 

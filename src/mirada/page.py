@@ -26,6 +26,7 @@ __all__ = [
     "STYLE",
     "THUMBNAIL",
     "Markup",
+    "check_page",
     "footer",
     "page",
     "table",
@@ -124,17 +125,31 @@ def footer() -> Markup:
     return tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere.")
 
 
-def write_page(text: str, path: Path) -> None:
-    """Write a page. The file appears complete or not at all, and replaces an earlier page.
+def check_page(path: Path) -> None:
+    """See that a page can be written there, before it is made.
 
     Raises:
-        UsageError: it cannot be written, or a file that is no page is there.
+        UsageError: a file that is no page is there, or no folder for it.
     """
     try:
         if path.exists():
             with path.open("rb") as there:
                 if not there.read(15).lower().startswith(b"<!doctype html>"):
                     raise UsageError(f"{path} is there already, and no page: give another name")
+        elif not path.parent.is_dir():
+            raise UsageError(f"{path}: the page cannot be written (there is no folder {path.parent})")
+    except OSError as error:
+        raise UsageError(f"{path}: the page cannot be written ({error.strerror})") from error
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page. The file appears complete or not at all, and replaces an earlier page.
+
+    Raises:
+        UsageError: it cannot be written, or a file that is no page is there.
+    """
+    check_page(path)
+    try:
         write_whole(text.encode(errors="backslashreplace"), path)
     except OSError as error:
         raise UsageError(f"{path}: the page cannot be written ({error.strerror})") from error
@@ -180,6 +195,7 @@ th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px soli
   overflow-wrap: break-word; font-variant-numeric: tabular-nums; } th { color: var(--muted); font-weight: 500; }
 td { white-space: nowrap; } td.long { white-space: normal; min-width: 11rem; }
 .marked td { background: var(--field); font-weight: 600; }
+code { white-space: nowrap; }
 pre { background: var(--field); padding: .7rem 1rem; border-radius: 8px; white-space: pre-wrap; font-size: .88rem; }
 .range { display: block; height: .7rem; min-width: 6rem; margin: .4rem 0; border-radius: 2px; background:
   linear-gradient(var(--blue), var(--blue)) calc(var(--v) * 1%) 0 / 4px 100% no-repeat,

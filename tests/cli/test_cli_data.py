@@ -41,7 +41,7 @@ def test_check_for_people(mirada, here):
     assert lines[0] == "25 images, 2 classes, class folders"
     assert "MEND  Files that cannot be read (1)" in lines
     assert any(line.startswith("        x/broken.png: ") for line in lines)
-    assert lines[-1] == "1 kinds of things must be mended; labels and odd pictures were not looked at (--deep)"
+    assert lines[-1] == "1 finding must be mended; labels and odd pictures were not looked at (--deep)"
     assert "the page is check.html" in said.err
     assert "x/broken.png" in (here / "check.html").read_text()
 
@@ -74,7 +74,11 @@ REFUSED = [
     (("check", "photos", "--kind", "zip"), "there is no kind 'zip'"),
     (("check", "photos", "--kind", "coco"), "nothing of the kind 'coco' is there"),
     (("check", "photos", "--quick", "--html", "no/page.html"), "no/page.html: the page cannot be written"),
-    (("convert", "cells", "-o", "new", "--to", "zip"), "--to zip is not known: it is one of coco, voc, yolo"),
+    (("check", "photos", "--quick", "--html", "photos/x/00.png"), "00.png is there already, and no page"),
+    (("check", "digits", "--kind", "coco"), "the built-in set digits is of no kind 'coco'"),
+    (("augment", "photos/x/00.png", "-o", "photos/x/00.png"), "is there already, and no picture of views"),
+    (("augment", "photos", "-o", "photos/x/sheet.png"), "lies in photos, into which nothing is written"),
+    (("convert", "cells", "-o", "new", "--to", "zip"), "there is no format 'zip': there are coco, voc, yolo"),
     (("convert", "photos", "-o", "new", "--to", "coco"), "it fits folders"),
     (("convert", "cells", "-o", "photos", "--to", "voc"), "photos is there already: name a new folder with -o"),
     (("augment", "cells", "--policy", "storng"), "Did you mean 'strong'?"),

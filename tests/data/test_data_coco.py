@@ -235,10 +235,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"categories": [{"id": 1, "name": " "}]}, "categories[0].name must be a text, found ' '."),
     (
         {"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "cat"}]},
-        "categories[1] must be of an id and a name that no other category has, found {'id': 2, 'name': 'cat'}.",
+        "categories[1]: another category has the name of {'id': 2, 'name': 'cat'}. "
+        "Call it otherwise, or give both one id.",
     ),
     ({"annotations": {}}, "annotations must be a list, found {}."),
-    ({"annotations": []}, "there is no object in 'x.json'."),
+    (
+        {"annotations": []},
+        "there is no object in 'x.json': its list of annotations is empty. "
+        "Give the file that was written after marking.",
+    ),
 ]
 
 

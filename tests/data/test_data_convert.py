@@ -276,6 +276,24 @@ def test_masks_round_trip(tmp_path: Path, has_parts: bool, rows: Any, class_name
         assert one.content_hash() == other.content_hash()
 
 
+def test_a_wrong_size_is_still_found_after_converting(tmp_path: Path) -> None:
+    """Boxes of a version twice as large: COCO and VOC keep the size that was said, YOLO's shares are of it."""
+    draw(tmp_path / "in" / "a.png", (64, 48))
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 10, 60, 40], "iscrowd": 0}
+    images = [{"id": 1, "file_name": "a.png", "width": 128, "height": 96}]
+    content = {"images": images, "annotations": [annotation], "categories": [{"id": 1, "name": "cat"}]}
+    write_json(tmp_path / "in" / "x.json", content)
+    dataset = read(tmp_path / "in")
+    for form in ("coco", "voc"):
+        assert convert(dataset, tmp_path / form, form) == ()
+        sample = read(tmp_path / form).samples[0]
+        assert sample.claimed_wh == (128, 96)
+        assert sample.truth.boxes_xyxy.tolist() == [[20, 10, 80, 50]]
+    (note, _) = convert(dataset, tmp_path / "yolo", "yolo")
+    assert note == "Images of another size than was said, of which YOLO's shares are of the size that was said: 1."
+    assert read(tmp_path / "yolo").samples[0].truth.boxes_xyxy.tolist() == [[10, 5, 40, 25]]
+
+
 def test_images_are_copied_byte_for_byte_and_the_source_is_left_alone(
     pictures: Path, tmp_path: Path, snapshot: Snapshot
 ) -> None:
@@ -296,7 +314,8 @@ def test_images_are_copied_byte_for_byte_and_the_source_is_left_alone(
         with pytest.raises(DataError) as caught:
             convert(dataset, tmp_path / "yolo", "yolo")
         assert str(caught.value) == (
-            "train/a.png: the image cannot be read, and YOLO's positions are shares of its size."
+            f"{broken}: the image cannot be read, and YOLO's positions are shares of its size. "
+            "Fetch it again, or take it out."
         )
     finally:
         broken.write_bytes(whole)

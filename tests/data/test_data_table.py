@@ -138,7 +138,7 @@ STARTS = "A path is absolute, or starts in the folder of the table."
         ),
         (
             b"path,label\ni/1.jpg,cat\ni/2.jpg,p\xeache\n",
-            "{table}, line 3: the byte 0xea is not UTF-8. Save the table as UTF-8.",
+            "{table}, line 3: the byte 0xea is not UTF-8. Save it as UTF-8.",
         ),
         ("path,label\n".encode("utf-16"), "{table}: the text is UTF-16. Save it as UTF-8."),
         (b"path,label\ni/1.jpg,c\0t\n", "{table}, line 2: there is a zero byte in it."),

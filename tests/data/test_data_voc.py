@@ -174,6 +174,20 @@ def test_images_that_are_not_there(tmp_path: Path) -> None:
     )
 
 
+def test_names_in_a_list_without_an_annotation(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        draw(tmp_path / "JPEGImages" / f"{name}.png")
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "a.xml").write_text(xml())
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nb\n")
+    assert "Names in ImageSets/Main that have no annotation were passed over (1): 'b'." in read(tmp_path).notes
+    (lists / "train.txt").write_text("a.png\n")
+    with pytest.raises(DataError, match=r"none of the images that it lists, such as 'a.png', has an annotation"):
+        read(tmp_path)
+
+
 def test_lists_that_contradict(tmp_path: Path) -> None:
     root = voc(tmp_path, a=xml(), b=xml())
     lists(root, train="a\nb\n", test="x\nb\n")
@@ -199,4 +213,4 @@ def test_two_annotations_of_one_image(tmp_path: Path) -> None:
 def test_no_object_at_all(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(voc(tmp_path, a=xml([]), b=xml([])))
-    assert str(caught.value) == f"{tmp_path}: there is no object in its 2 XML files."
+    assert str(caught.value) == f"{tmp_path}: no object is marked in its 2 XML files."

@@ -113,6 +113,18 @@ def test_what_was_not_used_is_said(tmp_path: Path) -> None:
     )
 
 
+def test_labels_without_an_image_are_told(tmp_path: Path) -> None:
+    draw(tmp_path / "images" / "train" / "a.png")
+    labels = tmp_path / "labels" / "train"
+    labels.mkdir(parents=True)
+    for name in ("a.txt", "gone.txt", "classes.txt"):
+        (labels / name).write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("train: images\\train\nval: null\ntest: ~\nnames: [cat]\n")
+    dataset = read(tmp_path)
+    assert len(dataset) == 1
+    assert dataset.notes == ("Labels without an image were passed over (1): 'labels/train/gone.txt'.",)
+
+
 def test_a_usual_name_comes_first(tmp_path: Path) -> None:
     root = yolo(tmp_path, train_a="0 0.5 0.5 1 1", val_b="")
     (root / "args.yaml").write_text(YAML)

@@ -79,15 +79,16 @@ def test_what_is_beside_a_picture_with_boxes_is_filled() -> None:
 
 
 def test_a_mask_is_laid_over_in_the_colours_of_its_classes() -> None:
-    """By hand: three fifths of the picture and two of the colour; what is not labelled is dark."""
+    """By hand: three fifths of the picture and two of the colour; what is not labelled is dark, class 0 as it is."""
     ids = np.zeros((80, 90), np.int32)
-    ids[:, 45:], ids[:40, :20] = 1, -1
+    ids[:, 45:], ids[:40, :20], ids[60:, 60:] = 1, -1, 2
     for number, cell in enumerate(cells(sheet(IMAGE, Mask(ids, -1), MOVED, PREPARATION, 2, 2, 3), 2, 3)):
         draw = draw_view(MOVED if number else POLICIES["none"], PREPARATION, (90, 80), 2, max(1, number))
         view = view_pixels(IMAGE, PREPARATION, MOVED, 2, number).astype(float)
         moved = draw.mask(Mask(ids, -1)).class_ids
         expected = 0.4 * view
-        for class_id in (0, 1):
+        expected[moved == 0] = view[moved == 0]
+        for class_id in (1, 2):
             expected[moved == class_id] = (0.6 * view + 0.4 * np.array(class_colour(class_id)))[moved == class_id]
         assert {-1, 0, 1} <= set(np.unique(moved))
         assert np.abs(cell - expected).max() <= 1

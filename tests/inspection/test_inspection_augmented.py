@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,24 @@ def test_of_a_data_set(photos: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "d.png", "photos"]
 
 
+def test_rows_differ_and_a_sheet_replaces_a_sheet(photos: Path, tmp_path: Path) -> None:
+    for name in ("sheet.png", "sheet.jpg"):
+        augment(photos / "x" / "1.png", tmp_path / name, rows=1, columns=3)
+        augment(photos, tmp_path / name, rows=2, columns=3, policy="strong")
+        views(tmp_path / name, 2, 3)
+    (tmp_path / "same").mkdir()
+    for name in "ab":
+        shutil.copy(photos / "x" / "1.png", tmp_path / "same" / f"{name}.png")
+    same = {"same/a.png": "x", "same/b.png": "y"}
+    (tmp_path / "same.csv").write_text("path,label\n" + "".join(f"{path},{k}\n" for path, k in same.items()))
+    augment(tmp_path / "same.csv", tmp_path / "rows.png", rows=2, columns=3)
+    with Image.open(tmp_path / "rows.png") as image:
+        pixels = np.asarray(image)
+    half = (len(pixels) - 4) // 2
+    assert np.array_equal(pixels[:half, :160], pixels[-half:, :160])  # the picture itself
+    assert not np.array_equal(pixels[:half, 164:], pixels[-half:, 164:])
+
+
 def test_of_one_picture(photos: Path, tmp_path: Path) -> None:
     augment(photos / "x" / "1.png", tmp_path / "sheet.jpg", rows=2, columns=3, policy="strong")
     views(tmp_path / "sheet.jpg", 2, 3)
@@ -76,7 +95,11 @@ REFUSED = [
     ({"policy": "nowhere.json"}, UsageError, "nowhere.json: the policy cannot be read"),
     ({"out": "sheet.webp"}, UsageError, "the name must end with .png or .jpg"),
     ({"out": "no/where/sheet.png"}, UsageError, "the picture cannot be written"),
-    ({"rows": 40, "columns": 40}, UsageError, "40 x 40 views are more than 1,000"),
+    ({"rows": 40, "columns": 40}, UsageError, "40 x 40 views: there must be 1 to 1,000"),
+    ({"rows": 0}, UsageError, "0 x 2 views"),
+    ({"rows": 420, "columns": 1}, UsageError, "up to 399 on a side"),
+    ({"source": "photos/x/1.png", "out": "photos/x/1.png"}, UsageError, "and no picture of views"),
+    ({"out": "photos/sheet.png"}, UsageError, "lies in photos"),
     ({"source": "nowhere.png"}, ImageError, "does not exist"),
     ({"source": "nowhere"}, DataError, "there is no such file or folder"),
 ]

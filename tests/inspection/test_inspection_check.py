@@ -83,7 +83,7 @@ def test_boxes_are_drawn_on_the_page(cuts: list[NDArray[np.uint8]], tmp_path: Pa
 def test_deep_by_the_number_of_pictures(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     room = sys.modules["mirada.inspection.check"]  # the name in the package is the function
-    monkeypatch.setattr(suspects, "suspect_findings", lambda *_: asked.append(True) or [])
+    monkeypatch.setattr(suspects, "suspect_findings", lambda *_: asked.append(True) or ([], []))
     assert check(textures).is_deep
     monkeypatch.setattr(room, "DEEP_UP_TO", 29)
     assert not check(textures).is_deep

@@ -36,6 +36,25 @@ def test_of_good_pictures_nothing_is_said(photos: Path) -> None:
     assert findings(photos) == {}
 
 
+def test_fine_noise_is_not_one_colour_and_plain_pictures_are(tmp_path: Path) -> None:
+    """Averages of 32 x 32 of it are all alike; and plain pictures have nothing to be compared by."""
+    rng = np.random.default_rng(0)
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        for number, level in enumerate((60, 200)):
+            plain = np.full((90, 100, 3), level + (name == "y"), np.uint8)
+            Image.fromarray(plain).save(tmp_path / name / f"plain-{number}.png")
+    assert [
+        item.keys
+        for finding in check(tmp_path, deep=False).findings
+        if finding.kind == "flat"
+        for item in finding.items
+    ] == [(f"{name}/plain-{number}.png",) for name in "xy" for number in range(2)]
+    Image.fromarray(rng.integers(60, 196, (1_200, 1_200, 3), np.uint8)).save(tmp_path / "x" / "noise.png")
+    found = {finding.kind: finding for finding in check(tmp_path, deep=False).findings}
+    assert len(found["flat"].items) == 4
+
+
 def test_what_cannot_be_read(photos: Path) -> None:
     whole = (photos / "x" / "1.png").read_bytes()
     (photos / "x" / "cut.png").write_bytes(whole[: len(whole) // 2])

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from mirada.data import Dataset, read
 from mirada.inspection.findings import Finding
 from mirada.inspection.glance import glance
-from mirada.inspection.suspects import FEWEST, suspect_findings, suspicion
+from mirada.inspection.suspects import FEWEST, neighbours, suspect_findings, suspicion
 
 
 def clusters(counts: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same() -> None:
 
 def found_in(dataset: Dataset) -> dict[str, Finding]:
     glances = [glance(sample) for sample in dataset.samples]
-    return {finding.kind: finding for finding in suspect_findings(dataset, glances)}
+    return {finding.kind: finding for finding in suspect_findings(dataset, glances)[0]}
 
 
 def test_wrong_labels_and_a_strange_picture_among_real_ones(
@@ -102,7 +102,42 @@ def test_textures_are_the_same_mirrored(tmp_path: Path, make_textures: Callable[
 def test_of_a_few_pictures_nothing_is_said(textures: Path, tmp_path: Path) -> None:
     for kind in ("dots", "stripes"):
         shutil.copytree(textures / kind, tmp_path / "data" / kind)
-    assert found_in(read(tmp_path / "data")) == {}
+    dataset = read(tmp_path / "data")
+    found, unlooked = suspect_findings(dataset, [glance(sample) for sample in dataset.samples])
+    assert found == []
+    assert "that takes 30 pictures" in unlooked[0]
+
+
+def test_a_picture_without_a_label_is_no_neighbour() -> None:
+    features, ids = clusters((25, 25, 25), seed=4)
+    whole = suspicion(features, ids, 3)
+    ids[5] = -1
+    found = suspicion(features, ids, 3)
+    assert np.isnan(found.doubt[5])
+    assert np.isfinite(np.delete(found.doubt, 5)).all()
+    assert np.abs(np.delete(found.doubt - whole.doubt, 5)).max() < 0.2
+
+
+@pytest.mark.parametrize("count", [3, 11, 2_500])
+def test_neighbours_are_those_of_a_sort(count: int) -> None:
+    """Of equal ones any: their cosines are the same."""
+    features, _ = clusters((count,), seed=1)
+    features[1] = features[0]
+    near, cosines = neighbours(features)
+    all_of_them = features @ features.T
+    np.fill_diagonal(all_of_them, -2)
+    most = min(10, count - 1)
+    assert near.shape == cosines.shape == (count, most)
+    assert (near != np.arange(count)[:, None]).all()
+    assert np.allclose(cosines, -np.sort(-all_of_them, axis=1)[:, :most], atol=1e-6)
+    assert np.allclose(np.take_along_axis(all_of_them, near, 1), cosines, atol=1e-6)
+
+
+def test_many_equal_pictures() -> None:
+    features = np.tile(np.eye(1, 8, dtype=np.float32), (40, 1))
+    near, cosines = neighbours(features)
+    assert near.shape == (40, 10)
+    assert (cosines == 1).all()
 
 
 @pytest.mark.parametrize("missing", [0, 1])

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mirada.data import read
+from mirada.annotations import Boxes
+from mirada.data import Sample, convert, read
+from mirada.errors import DataError
+from mirada.inspection import check
 from mirada.inspection.glance import glance
-from mirada.inspection.truth import truth_findings
+from mirada.inspection.truth import _doubled, truth_findings
 
 
 def findings(root: Path) -> dict[str, list[tuple[tuple[str, ...], str]]]:
     """By kind: the keys and what is said of each case."""
-    dataset = read(root, is_learnt_from=False)
+    dataset = read(root, is_learnt_from=False, may_be_broken=True)
     found = truth_findings(dataset, [glance(sample) for sample in dataset.samples])
     return {finding.kind: [(item.keys, item.said) for item in finding.items] for finding in found}
 
@@ -108,3 +111,64 @@ def test_masks(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((15, 20), np.uint8)).save(tmp_path / "masks" / "03.png")
     said = "the picture is 40 x 30, its mask 20 x 15"
     assert findings(tmp_path) == {"mask-size": [(("images/03.png",), said)]}
+
+
+def test_masks_that_are_broken_or_have_numbers_without_a_name(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for number in range(12):
+        noise(tmp_path / "images" / f"{number:02}.png")
+        mask = np.zeros((30, 40), np.uint8)
+        mask[5:20, 5:20] = 77 if number == 3 else 1
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{number:02}.png")
+    (tmp_path / "masks" / "05.png").write_bytes(b"")
+    (tmp_path / "classes.txt").write_text("ground\ncell\n")
+    found = findings(tmp_path)
+    assert {kind: [keys for keys, _ in cases] for kind, cases in found.items()} == {
+        "mask-unreadable": [("images/05.png",)],
+        "mask-values": [("images/03.png",)],
+    }
+    assert found["mask-values"][0][1] == "the mask has numbers that are no classes: [77]."
+    with pytest.raises(DataError):
+        read(tmp_path)
+
+
+def test_many_boxes_are_held_against_each_other_as_all_against_all(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 60, (300, 2))
+    sides = rng.uniform(5, 30, (300, 2))
+    boxes = np.concatenate([corners, corners + sides], axis=1)
+    boxes[100:200] = boxes[:100] + rng.uniform(-0.8, 0.8, (100, 4))
+    ids = rng.integers(0, 2, 300)
+    ids[100:200] = ids[:100]
+    low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+    common = np.prod(np.maximum(high - low, 0), axis=2)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    share = common / (areas[:, None] + areas - common)
+    expected = np.argwhere(np.triu((share >= 0.9) & (ids[:, None] == ids), 1)).tolist()
+    assert len(expected) > 20
+    sample = Sample("a", Boxes(boxes, ids), array=np.zeros((9, 9), np.uint8))
+    assert [list(pair) for pair in _doubled(sample)] == expected
+
+
+def test_a_missing_image_of_each_format_is_found_by_the_check(tmp_path: Path) -> None:
+    """And named; without the check it is an error, or left out."""
+    root = coco(tmp_path / "coco", GOOD)
+    convert(read(root), tmp_path / "voc", "voc")
+    convert(read(root), tmp_path / "yolo", "yolo")
+    for number in range(3):
+        noise(tmp_path / "table" / f"{number}.png")
+    rows = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(3))
+    (tmp_path / "table" / "t.csv").write_text("path,label\n" + rows)
+    (root / "good-3.png").unlink()
+    (tmp_path / "voc" / "JPEGImages" / "good-3.png").unlink()
+    (tmp_path / "yolo" / "images" / "train" / "good-3.png").write_bytes(b"broken")
+    (tmp_path / "table" / "2.png").unlink()
+    for data in (root, tmp_path / "voc", tmp_path / "yolo", tmp_path / "table" / "t.csv"):
+        found = {finding.kind: finding for finding in check(data, deep=False).findings}
+        assert [item.keys[0].rpartition("/")[2] for item in found["unreadable"].items] in (["good-3.png"], ["2.png"])
+        assert "no-label" not in found
+        if data.name == "yolo":
+            assert len(read(data)) == len(GOOD) - 1
+        else:
+            with pytest.raises(DataError, match=r"exist|not there"):
+                read(data)

@@ -10,7 +10,6 @@ import click
 from mirada.cli.options import NUMBER, as_json_option
 from mirada.cli.progress import progress_bar
 from mirada.cli.write import finding_lines, notes, shown
-from mirada.errors import UsageError
 
 __all__ = ["augment", "check", "convert"]
 
@@ -42,19 +41,20 @@ def check(data: str, kind: str | None, deep: bool | None, page: Path | None, as_
     Exit status 1 where something must be mended.
     """
     from mirada.inspection import check, report_page
+    from mirada.page import check_page, write_page
 
+    if page is not None:
+        check_page(page)
     with progress_bar() as progress:
         report = check(data, kind=kind, deep=deep, progress=progress)
-    if page is not None:
-        from mirada.page import write_page
-
-        write_page(report_page(report), page)
-        notes([f"the page is {shown(str(page))}: open it in a browser"])
     if as_json:
         print(json.dumps(report.json(), indent=2))
     else:
-        notes(report.dataset.notes)
+        notes(report.notes)
         print("\n".join(finding_lines(report)))
+    if page is not None:
+        write_page(report_page(report), page)
+        notes([f"the page is {shown(str(page))}: open it in a browser"])
     if report.must_be_mended:
         raise click.exceptions.Exit(1)
 
@@ -67,13 +67,12 @@ def check(data: str, kind: str | None, deep: bool | None, page: Path | None, as_
 def convert(data: str, out: str, form: str, kind: str | None) -> None:
     """Write a data set in another format. Images are copied as they are, into a new folder."""
     from mirada.data import convert, read
-    from mirada.data.convert import FORMATS
+    from mirada.data.convert import format_of
 
-    if form not in FORMATS:
-        raise UsageError(f"--to {form} is not known: it is one of {', '.join(FORMATS)}")
+    to = format_of(form)
     dataset = read(data, kind=kind, is_learnt_from=False)
     with progress_bar() as progress:
-        lost = convert(dataset, out, form, progress=progress)
+        lost = convert(dataset, out, to, progress=progress)
     notes([*dataset.notes, *lost])
     print(f"read      {len(dataset):,} images, {dataset.kind}\nsaved     {shown(out)}, {form}")
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirada.words import visible
+from mirada.words import counted, visible
 
 if TYPE_CHECKING:
     from mirada.engine import Choice
@@ -259,7 +259,7 @@ def finding_lines(report: Report) -> list[str]:
     for finding in report.findings:
         lines += ["", *_finding(finding)]
     mend = sum(finding.weight == "mend" for finding in report.findings)
-    end = f"{mend} kinds of things must be mended" if mend else "nothing must be mended"
+    end = f"{counted(mend, 'finding')} must be mended" if mend else "nothing must be mended"
     deep = "" if report.is_deep else "; labels and odd pictures were not looked at (--deep)"
     return [*lines, "", end + deep]
 

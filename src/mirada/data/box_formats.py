@@ -42,7 +42,7 @@ def write_coco(output: Output) -> None:
             continue
         images, annotations = [], []
         for i in chosen:
-            size = sizes[i] or samples[i].claimed_wh
+            size = samples[i].claimed_wh or sizes[i]  # where they differ, `check` is to find it again
             sides = {} if size is None else {"width": size[0], "height": size[1]}
             images.append({"id": i + 1, "file_name": places[i].name, **sides})
             annotations += [{**row, "image_id": i + 1} for row in _coco_objects(_boxes(samples[i]))]
@@ -91,7 +91,7 @@ def write_voc(output: Output) -> None:
     (output.folder / "Annotations").mkdir()
     for sample, place, size in zip(samples, places, sizes, strict=True):
         boxes = _boxes(sample)
-        tree = _voc_tree(place.name, size or sample.claimed_wh, boxes, output.dataset.class_names)
+        tree = _voc_tree(place.name, sample.claimed_wh or size, boxes, output.dataset.class_names)
         ElementTree.indent(tree)
         file = output.folder / "Annotations" / f"{place.stem}.xml"
         ElementTree.ElementTree(tree).write(file, encoding="utf-8", xml_declaration=True)
@@ -129,9 +129,15 @@ def write_yolo(output: Output) -> None:
     places = output.places([output.folder / "images" / part for part in parts])
     sizes = output.copy(places)
     for sample, place, size in zip(samples, places, sizes, strict=True):
-        known = size or sample.claimed_wh
+        known = sample.claimed_wh or size
         if known is None:
-            raise DataError(f"{sample.key}: the image cannot be read, and YOLO's positions are shares of its size.")
+            raise DataError(
+                f"{sample.path or sample.key}: the image cannot be read, and YOLO's positions are shares of its size. "
+                "Fetch it again, or take it out."
+            )
+        output.lost["Images of another size than was said, of which YOLO's shares are of the size that was said"] += (
+            size not in (None, known)
+        )
         labels = yolo.labels_of(place, output.folder)
         labels.parent.mkdir(parents=True, exist_ok=True)
         rows = _yolo_rows(output, _boxes(sample), known)
@@ -148,9 +154,7 @@ def _yolo_rows(output: Output, boxes: Boxes, size: tuple[int, int]) -> list[str]
     rows = []
     for i, (left, top, right, bottom) in enumerate(boxes.boxes_xyxy.tolist()):
         if _is_crowd(boxes, i):
-            output.lost[
-                "Crowds and objects that are not to be judged are left out, as YOLO cannot mark them"
-            ] += 1
+            output.lost["Crowds and objects that are not to be judged are left out, as YOLO cannot mark them"] += 1
             continue
         outline = None if boxes.outlines is None else boxes.outlines[i]
         if outline is not None and _is_told_by_polygon(outline, (left, top, right, bottom)):

@@ -62,22 +62,26 @@ def coco_files(root: Path) -> list[Path]:
     return [file for file in files if file.suffix.lower() == ".json" and is_file(file) and _looks_like(file)]
 
 
-def read_coco(root: Path, files: Sequence[Path]) -> Dataset:
+def read_coco(root: Path, files: Sequence[Path], may_be_broken: bool = False) -> Dataset:
     """Read one file, or one a part.
 
     Args:
         root: what was given: a folder, or the file.
         files: COCO's JSON.
+        may_be_broken: whether images that do not exist are kept.
 
     Raises:
         DataError: a file cannot be understood; the message names the file, and the annotation.
     """
     folder = root if root not in files else _folder_of(root)
     chosen = {None: files[0]} if root in files else _by_part(root, files)
-    read = {part: _File(path, folder) for part, path in chosen.items()}
+    read = {part: _File(path, folder, may_be_broken) for part, path in chosen.items()}
     used = sorted({name for file in read.values() for name in file.used})
     if not used:
-        raise DataError(f"{root}: there is no object in {some(path.name for path in chosen.values())}.")
+        raise DataError(
+            f"{root}: there is no object in {some(path.name for path in chosen.values())}: its list of annotations is "
+            "empty. Give the file that was written after marking."
+        )
     class_ids = {name: class_id for class_id, name in enumerate(used)}
     samples = [sample for part in (None, *PARTS) if part in read for sample in read[part].samples(part, class_ids)]
     check_distinct(root, samples)
@@ -122,8 +126,8 @@ def _by_part(root: Path, files: Sequence[Path]) -> dict[Part | None, Path]:
 class _File:
     """One file, checked."""
 
-    def __init__(self, path: Path, root: Path) -> None:
-        self.path, self._root = path, root
+    def __init__(self, path: Path, root: Path, may_be_broken: bool) -> None:
+        self.path, self._root, self._may_be_broken = path, root, may_be_broken
         self.small_polygons, self.without_box = 0, 0
         content = _load(path)
         self.names = self._categories(content)
@@ -141,7 +145,7 @@ class _File:
             for name, number, size in sorted((name, number, size) for number, (name, size) in self.images.items())
         ]
         missing = [sample.path for sample in samples if sample.path is not None and not is_file(sample.path)]
-        if missing:
+        if missing and not self._may_be_broken:
             more = f" The same is true of {len(missing) - 1:,} more." if len(missing) > 1 else ""
             raise DataError(f"{self.path}: the image {missing[0]} does not exist.{more}")
         return samples
@@ -185,7 +189,8 @@ class _File:
             if name is None:
                 raise self._wrong(f"{place}.name", "a text", row.get("name"))
             if number in names or name in numbers:
-                raise self._wrong(place, "of an id and a name that no other category has", row)
+                other = f"another category has the {'id' if number in names else 'name'} of {shown(row)}"
+                raise DataError(f"{self.path}: {place}: {other}. Call it otherwise, or give both one id.")
             names[number], numbers[name] = name, number
         return names
 

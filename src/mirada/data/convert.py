@@ -39,7 +39,7 @@ from mirada.errors import DataError, UsageError
 from mirada.progress import Progress, silent
 from mirada.words import visible
 
-__all__ = ["FORMATS", "Format", "convert"]
+__all__ = ["FORMATS", "Format", "convert", "format_of"]
 
 Format = Literal["coco", "voc", "yolo", "folders", "masks"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -69,9 +69,7 @@ def convert(
         UsageError: the folder is there already or cannot be made, or the format is not for such a data set.
         DataError: what was read cannot be written, such as an image that is gone.
     """
-    if to not in FORMATS:
-        raise UsageError(f"there is no format '{to}': there are {', '.join(FORMATS)}")
-    task, write = _WRITERS[to]
+    task, write = _WRITERS[format_of(to)]
     if task != dataset.task:
         fitting = " or ".join(name for name, (for_task, _) in _WRITERS.items() if for_task == dataset.task)
         raise UsageError(
@@ -85,6 +83,14 @@ def convert(
         output = Output(dataset, folder, progress)
         write(output)
     return output.notes()
+
+
+def format_of(name: str) -> Format:
+    """The format of a name. Raises UsageError where there is none."""
+    for form in FORMATS:
+        if form == name:
+            return form
+    raise UsageError(f"there is no format '{name}': there are {', '.join(FORMATS)}")
 
 
 def _check_place(place: Path, dataset: Dataset) -> None:

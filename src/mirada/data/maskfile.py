@@ -48,7 +48,14 @@ class MaskFile:
         Raises:
             DataError: it cannot be read, or has a value that has no meaning.
         """
-        values = mask_values(self.path)
+        return self.meant_by(mask_values(self.path))
+
+    def meant_by(self, values: NDArray[np.integer]) -> Mask:
+        """What the numbers (H, W) of the file mean.
+
+        Raises:
+            DataError: one has no meaning.
+        """
         table = np.full(max(int(values.max(initial=0)), *self.values, self.ignore_value or 0) + 1, -2, np.int32)
         table[list(self.values)] = np.arange(len(self.values))
         if self.ignore_value is not None:

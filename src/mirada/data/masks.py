@@ -67,8 +67,13 @@ def mask_folders(root: Path) -> list[Pair]:
     )
 
 
-def read_masks(root: Path, pairs: Sequence[Pair]) -> Dataset:
+def read_masks(root: Path, pairs: Sequence[Pair], may_be_broken: bool = False) -> Dataset:
     """Read pairs of folders; each mask is looked at, to learn which classes there are.
+
+    Args:
+        root: the folder of the data set.
+        pairs: folders of images and of masks.
+        may_be_broken: whether masks are kept that cannot be read, or have numbers that `classes.txt` does not name.
 
     Raises:
         DataError: no image has a mask, or one cannot be understood.
@@ -76,8 +81,8 @@ def read_masks(root: Path, pairs: Sequence[Pair]) -> Dataset:
     read = [_matched(root, pair) for pair in pairs]
     found = sorted((each for own, _ in read for each in own), key=lambda each: (part_order(each[2]), each[0]))
     notes = tuple(note for _, own in read for note in own)
-    numbers = _numbers([mask for _, mask, _ in found])
-    names, values, ignored = _classes(root, numbers)
+    numbers = _numbers([mask for _, mask, _ in found], may_be_broken)
+    names, values, ignored = _classes(root, numbers, may_be_broken)
     class_ids = {value: class_id for class_id, value in enumerate(values)}
     samples = [
         Sample(
@@ -162,11 +167,20 @@ def _by_stem(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], l
     return found, skipped
 
 
-def _numbers(masks: Sequence[Path]) -> list[tuple[int, ...]]:
-    """The numbers that stand in each mask."""
+def _numbers(masks: Sequence[Path], may_be_broken: bool) -> list[tuple[int, ...]]:
+    """The numbers that stand in each mask; none in one that is kept though it cannot be read."""
+
+    def of(mask: Path) -> tuple[int, ...]:
+        try:
+            return numbers_in(mask)
+        except DataError:
+            if may_be_broken:
+                return ()
+            raise
+
     found: list[tuple[int, ...]] = []
     known: set[int] = set()
-    for numbers in map_items(numbers_in, masks):
+    for numbers in map_items(of, masks):
         found.append(numbers)
         known.update(numbers)
         if len(known) > MOST_CLASSES:
@@ -177,7 +191,9 @@ def _numbers(masks: Sequence[Path]) -> list[tuple[int, ...]]:
     return found
 
 
-def _classes(root: Path, numbers_of: Sequence[tuple[int, ...]]) -> tuple[tuple[str, ...], tuple[int, ...], int | None]:
+def _classes(
+    root: Path, numbers_of: Sequence[tuple[int, ...]], may_be_broken: bool
+) -> tuple[tuple[str, ...], tuple[int, ...], int | None]:
     """Names of the classes, the number of each, and the number that means not labelled."""
     numbers = {number for each in numbers_of for number in each}
     listed = next((root / name for name in CLASSES if is_file(root / name)), None)
@@ -185,7 +201,7 @@ def _classes(root: Path, numbers_of: Sequence[tuple[int, ...]]) -> tuple[tuple[s
         names = _names(listed)
         ignored = None if len(names) > NOT_LABELLED else NOT_LABELLED
         strange = sorted(numbers - set(range(len(names))) - {ignored})
-        if strange:
+        if strange and not may_be_broken:
             raise DataError(
                 f"{root}: the masks have numbers without a class, {', '.join(map(str, strange[:5]))}: {listed.name} "
                 f"names {len(names)}, counted from 0.{SHADES_HINT if _are_shades(numbers) else ''}"

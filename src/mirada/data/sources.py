@@ -45,7 +45,9 @@ KINDS: Final = ("coco", "voc", "yolo", "masks", "folders")
 FILE_KINDS: Final = {".json": "coco", ".yaml": "yolo", ".yml": "yolo"}
 
 
-def read(data: str | os.PathLike[str], *, kind: str | None = None, is_learnt_from: bool = True) -> Dataset:
+def read(
+    data: str | os.PathLike[str], *, kind: str | None = None, is_learnt_from: bool = True, may_be_broken: bool = False
+) -> Dataset:
     """Read a labelled data set: a folder, a CSV, JSON or YAML file, or the word `digits`.
 
     Images are found and named, not decoded. A folder called `digits` in the current folder comes before the built-in
@@ -55,41 +57,48 @@ def read(data: str | os.PathLike[str], *, kind: str | None = None, is_learnt_fro
 
     Args:
         kind: one of `KINDS`, for a folder that can be read in several ways; None: by what lies there.
-        is_learnt_from: whether an empty class folder is an error, or a note.
+        is_learnt_from: whether an empty class folder, or a table without rows to train on, is an error; else a note.
+        may_be_broken: whether images and masks that are missing, cannot be read or have numbers without a meaning are
+            kept, so that `mirada.check` can name them all; else they are errors, or left out with a note.
 
-    Raises DataError where nothing is there, where it is of no known kind, or where a class to learn has no images.
+    Raises DataError where nothing is there, where it is of no known kind, or where a class to learn has no images; and
+    UsageError where it is of another kind than is asked for.
     """
     if kind not in (None, *KINDS):
         raise UsageError(f"there is no kind '{kind}': there are {', '.join(KINDS)}")
     path = Path(data)
     if not _exists(path):
         if data == "digits":
+            if kind is not None:
+                raise UsageError(f"the built-in set digits is of no kind '{kind}': leave --kind out")
             return read_digits()
         raise DataError(_nothing_there(path))
     if not path.is_dir():
-        return _read_file(path, kind)
-    dataset = _read_folder(path, kind, is_learnt_from=is_learnt_from)
+        return _read_file(path, kind, is_learnt_from=is_learnt_from, may_be_broken=may_be_broken)
+    dataset = _read_folder(path, kind, is_learnt_from=is_learnt_from, may_be_broken=may_be_broken)
     if data == "digits":
         note = "'digits' is a folder here, so it was read instead of the built-in set of that name."
         dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
     return dataset
 
 
-def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool) -> Dataset:
+def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_broken: bool) -> Dataset:
     """By what lies in it; class folders are what is left."""
     _, files = list_folder(path)
     if holds_idx(files):
+        if kind is not None:
+            raise UsageError(f"{path} holds MNIST's IDX files, which are of no kind '{kind}': leave --kind out")
         return read_mnist(path)
     coco, voc, yolo, pairs = coco_files(path), voc_files(path), yolo_files(path), mask_folders(path)
     ways: dict[str, tuple[str, Callable[[], Dataset]]] = {}
     if coco:
-        ways["coco"] = f"COCO ({coco[0].relative_to(path)})", lambda: read_coco(path, coco)
+        ways["coco"] = f"COCO ({coco[0].relative_to(path)})", lambda: read_coco(path, coco, may_be_broken)
     if voc:
-        ways["voc"] = f"Pascal VOC ({voc[0][0].relative_to(path)})", lambda: read_voc(path, voc)
+        ways["voc"] = f"Pascal VOC ({voc[0][0].relative_to(path)})", lambda: read_voc(path, voc, may_be_broken)
     if yolo:
-        ways["yolo"] = f"YOLO ({yolo[0].name})", lambda: read_yolo(path, yolo)
+        ways["yolo"] = f"YOLO ({yolo[0].name})", lambda: read_yolo(path, yolo, may_be_broken)
     if pairs:
-        ways["masks"] = f"masks ({pairs[0][1].relative_to(path)})", lambda: read_masks(path, pairs)
+        ways["masks"] = f"masks ({pairs[0][1].relative_to(path)})", lambda: read_masks(path, pairs, may_be_broken)
     if kind not in (None, "folders"):
         if kind not in ways:
             seen = f" It holds {', '.join(said for said, _ in ways.values())}." if ways else ""
@@ -105,16 +114,16 @@ def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool) -> Datas
     return read_folders(path, is_learnt_from=is_learnt_from)
 
 
-def _read_file(path: Path, kind: str | None) -> Dataset:
+def _read_file(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_broken: bool) -> Dataset:
     suffix = path.suffix.lower()
     if kind not in (None, FILE_KINDS.get(suffix)):
         raise UsageError(f"{path} is a file, and of no kind '{kind}': leave --kind out, or give the folder")
     if suffix == ".json":
-        return read_coco(path, [path])
+        return read_coco(path, [path], may_be_broken)
     if suffix in (".yaml", ".yml"):
-        return read_yolo(path, [path])
+        return read_yolo(path, [path], may_be_broken)
     if suffix in TABLE_SUFFIXES:
-        return read_table(path)
+        return read_table(path, is_learnt_from=is_learnt_from, may_be_broken=may_be_broken)
     if suffix in IMAGE_SUFFIXES:
         raise DataError(f"{path}: this is one image. To learn, give the folder that holds the images:\n{LAYOUTS}")
     if holds_idx([path]):

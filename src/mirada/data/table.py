@@ -18,12 +18,15 @@ from typing import Final
 from mirada.annotations import Label, Labels
 from mirada.data.folders import PART_NAMES
 from mirada.data.samples import Dataset, Part, Sample, Task, class_labels, part_order, some
+from mirada.data.text import text_of
 from mirada.data.walk import is_file, is_folder
 from mirada.errors import DataError
 
 __all__ = ["TABLE_SUFFIXES", "TableRow", "read_rows", "read_table"]
 
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv"})
+LARGEST: Final = 1 << 30
+"""Bytes of a table that is read."""
 DELIMITERS: Final = (",", ";", "\t")
 # The first name of each is what mirada calls the column; where it is there, the others are ordinary columns.
 PATH_NAMES: Final = ("path", "file", "filename", "image")
@@ -58,8 +61,12 @@ class _Row:
     cells: dict[str, str]
 
 
-def read_table(table: Path) -> Dataset:
+def read_table(table: Path, *, is_learnt_from: bool = True, may_be_broken: bool = False) -> Dataset:
     """Read a table of images.
+
+    Args:
+        is_learnt_from: whether there must be rows to train on.
+        may_be_broken: whether files that do not exist are kept.
 
     The header names the columns path (or file, filename, image), label (or class, category) and perhaps split (or part,
     set), in any case and order. The delimiter is a comma, a semicolon or a tab; the text is UTF-8, with or without a
@@ -68,8 +75,9 @@ def read_table(table: Path) -> Dataset:
     Raises DataError with the line and the column: a column that is missing, a row of another length, an empty cell, a
     file that does not exist, a file that is listed twice with different labels, an unknown split.
     """
-    text = _read_text(table)
+    text = text_of(table, LARGEST)
     delimiter, columns = _read_header(table, text)
+    _check_named_once(table, [columns.names[column] for column in columns.others if columns.names[column]])
     rows: dict[str, _Row] = {}
     missing: list[_Row] = []
     repeated = 0
@@ -83,11 +91,11 @@ def read_table(table: Path) -> Dataset:
             repeated += 1
         elif not is_file(row.file):
             missing.append(row)
-    if missing:
+    if missing and not may_be_broken:
         raise DataError(_missing_files(table, columns, missing))
     if not rows:
         raise DataError(f"{table}: there is no row below the header. Add one row an image.")
-    if columns.split is not None and not any(row.part == "train" for row in rows.values()):
+    if is_learnt_from and columns.split is not None and not any(row.part == "train" for row in rows.values()):
         raise DataError(
             f"{table}: no row has 'train' in the column '{columns.names[columns.split]}', so nothing to learn from."
         )
@@ -116,16 +124,10 @@ def read_rows(table: Path) -> tuple[tuple[str, ...], list[TableRow]]:
 
     Raises DataError with the line: no column path, a row of another length, an empty path, a column named twice.
     """
-    text = _read_text(table)
+    text = text_of(table, LARGEST)
     delimiter, names, path, label = _read_loose_header(table, text)
     others = [column for column in range(len(names)) if column not in (path, label)]
-    twice = [
-        names[column]
-        for column in others
-        if [names[other].lower() for other in others].count(names[column].lower()) > 1
-    ]
-    if twice:
-        raise DataError(f"{table}, line 1: there are two columns '{twice[0]}'. Give each a name of its own.")
+    _check_named_once(table, [names[column] for column in others])
     rows = []
     records = _records(table, text, delimiter)
     next(records)  # the header
@@ -138,6 +140,13 @@ def read_rows(table: Path) -> tuple[tuple[str, ...], list[TableRow]]:
             TableRow(file, (cells[label] or None) if label is not None else None, {names[i]: cells[i] for i in others})
         )
     return tuple(names[column] for column in others), rows
+
+
+def _check_named_once(table: Path, names: Sequence[str]) -> None:
+    lowered = [name.lower() for name in names]
+    twice = [name for name in names if lowered.count(name.lower()) > 1]
+    if twice:
+        raise DataError(f"{table}, line 1: there are two columns '{twice[0]}'. Give each a name of its own.")
 
 
 def _read_loose_header(table: Path, text: str) -> tuple[str, list[str], int, int | None]:
@@ -177,25 +186,6 @@ def _dataset(table: Path, columns: _Columns, rows: list[_Row], repeated: int) ->
         notes.append(f"Rows that repeat an earlier row and were read once: {repeated:,}.")
     task: Task = "tag" if columns.has_several else "classify"
     return Dataset(table.stem, table, "CSV", tuple(labels), samples, tuple(notes), task)
-
-
-def _read_text(table: Path) -> str:
-    try:
-        raw = table.read_bytes()
-    except OSError as error:
-        raise DataError(f"{table}: the file cannot be read ({error.strerror}).") from error
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{table}: the text is UTF-16. Save it as UTF-8.")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{table}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8. Save the table as UTF-8."
-        ) from error
-    if "\0" in text:
-        raise DataError(f"{table}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: there is a zero byte in it.")
-    return text
 
 
 def _records(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -15,6 +15,7 @@ __all__ = ["FAR", "LARGEST", "bytes_of", "class_name", "shown", "text_of"]
 
 LARGEST: Final = 16 << 20
 """Bytes of a file that describes one image, or a list of files."""
+NEWLINE: Final = b"\n"
 FAR: Final = 1e6
 """Pixels: no position of a picture lies further out."""
 
@@ -38,13 +39,18 @@ def bytes_of(path: Path, most: int = LARGEST) -> bytes:
 def text_of(path: Path, most: int = LARGEST) -> str:
     """The text of a file in UTF-8, with or without a byte order mark.
 
-    Raises DataError as `bytes_of` does, or with the line that is no UTF-8.
+    Raises DataError as `bytes_of` does, or with the line that is no UTF-8, or has a zero byte.
     """
     raw = bytes_of(path, most)
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: the text is UTF-16. Save it as UTF-8.")
+    zero = raw.find(b"\0")
+    if zero >= 0:
+        raise DataError(f"{path}, line {raw.count(NEWLINE, 0, zero) + 1}: there is a zero byte in it.")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = raw.count(NEWLINE, 0, error.start) + 1
         raise DataError(
             f"{path}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8. Save it as UTF-8."
         ) from error

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from mirada.data.samples import Dataset, Sample
 from mirada.errors import UsageError
 
 __all__ = ["Unit", "groups_of", "shared_out", "units"]
+
+
+MOST_MOVES: Final = 2_000
+"""Units that are moved at last: few are, and each takes as long as all units have classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +152,14 @@ def shared_out(
     is_free = np.array([not unit.is_contradicted for unit in units], bool)
     part = np.where(is_free, -1, 0)
     lacking[0] -= counts[~is_free].sum(axis=0)
+    left = counts[is_free].sum(axis=0)
     while (part < 0).any():
-        left = counts[part < 0].sum(axis=0)
         rarest = min((c for c in range(classes) if left[c]), key=lambda c: left[c], default=classes)
         for place in order[(part[order] < 0) & (counts[order, rarest] > 0)]:
             ties = rng.random(len(fractions))
             part[place] = max(asked, key=lambda p: (lacking[p, rarest], lacking[p, classes], ties[p]))
             lacking[part[place]] -= counts[place]
+            left -= counts[place]
     _bring_nearer(part, counts, lacking, asked, order[is_free[order]])
     for class_id in range(classes):
         mine = order[counts[order, class_id] > 0]
@@ -171,24 +177,25 @@ def _bring_nearer(
 ) -> None:
     """Move single units to another part, the best first, while the sum of squares of what parts lack gets smaller.
 
-    The squares are divided by the size of the class. At most one move a unit is made, so that it ends.
+    The squares are divided by the size of the class. It ends after `MOST_MOVES`, and after one a unit.
 
     Args:
         part: (N,) is changed.
         counts: (N, classes + 1) pictures of each class, and of all, in each unit.
-        lacking: (parts, classes + 1) of each class is changed.
+        lacking: (parts, classes + 1) of each class.
         asked: the parts that get something.
         order: the units that may move, by which ties are decided.
     """
     weighed = counts[order] / np.maximum(counts.sum(axis=0), 1)  # (M, classes + 1)
     own = (weighed * counts[order]).sum(axis=1)  # (M,)
-    for _ in range(len(order)):
-        pull = weighed @ lacking.T  # (M, parts): how much each part lacks of what a unit has
+    pull = weighed @ lacking.T  # (M, parts): how much each part lacks of what a unit has
+    for _ in range(min(len(order), MOST_MOVES)):
         gain = pull[:, asked] - np.take_along_axis(pull, part[order, np.newaxis], axis=1) - own[:, np.newaxis]
         best, to = np.unravel_index(np.argmax(gain), gain.shape)
         if gain[best, to] <= 1e-9:
             return
         place = order[best]
-        lacking[part[place]] += counts[place]
+        shared = weighed @ counts[place]  # (M,)
+        pull[:, part[place]] += shared
         part[place] = asked[to]
-        lacking[part[place]] -= counts[place]
+        pull[:, part[place]] -= shared

@@ -28,7 +28,10 @@ def policy_of(given: str | Policy) -> Policy:
         raise UsageError(f"{given}: the policy cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{given}: the policy is not JSON ({error})") from error
-    return Policy.from_json(values)
+    try:
+        return Policy.from_json(values)
+    except UsageError as error:
+        raise UsageError(f"{given}: {error}") from error
 
 
 def may_mirror(dataset: Dataset) -> bool:

@@ -70,19 +70,29 @@ def _annotations(folder: Path) -> list[Path]:
     ]
 
 
-def read_voc(root: Path, files: Sequence[tuple[Path, Part | None]]) -> Dataset:
+def read_voc(root: Path, files: Sequence[tuple[Path, Part | None]], may_be_broken: bool = False) -> Dataset:
     """Read the annotations of a folder.
+
+    Args:
+        root: the folder.
+        files: its annotations, and the part of each, where their folder tells it.
+        may_be_broken: whether an image that does not exist is kept, under the name that its annotation gives it.
 
     Raises:
         DataError: a file cannot be understood, or its image is not there; the message names the file.
     """
     parts = listed_parts(root / "ImageSets" / "Main", [file.stem for file, _ in files])
     kept = [(file, parts.get(file.stem, part)) for file, part in files if not parts or file.stem in parts]
-    images = _Images([*(root / name for name in IMAGE_FOLDERS), root])
+    if not kept:
+        raise DataError(
+            f"{root / 'ImageSets' / 'Main'}: none of the images that it lists, such as {some(parts, 1)}, has an "
+            "annotation. A list holds names without a suffix, one a line."
+        )
+    images = _Images([*(root / name for name in IMAGE_FOLDERS), root], may_be_broken)
     read = [_annotated(file, part, images) for file, part in kept]
     used = sorted({name for each in read for name in each.names})
     if not used:
-        raise DataError(f"{root}: there is no object in its {len(kept):,} XML files.")
+        raise DataError(f"{root}: no object is marked in its {len(kept):,} XML files.")
     class_ids = {name: class_id for class_id, name in enumerate(used)}
     read.sort(key=lambda each: (part_order(each.part), each.image))
     samples = tuple(
@@ -90,7 +100,8 @@ def read_voc(root: Path, files: Sequence[tuple[Path, Part | None]]) -> Dataset:
         for each in read
     )
     check_distinct(root, samples)
-    notes = list(_notes(root, images, samples, len(files) - len(kept)))
+    absent = sorted(parts.keys() - {file.stem for file, _ in files})
+    notes = list(_notes(root, images, samples, len(files) - len(kept), absent))
     return Dataset(root.resolve().name, root, "Pascal VOC", tuple(used), samples, tuple(notes), "detect")
 
 
@@ -129,8 +140,8 @@ def _boxes(annotated: _Annotated, class_ids: dict[str, int]) -> Boxes:
 class _Images:
     """The images of several folders, each listed once."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self.usual = tuple(folders)
+    def __init__(self, folders: Sequence[Path], may_be_broken: bool) -> None:
+        self.usual, self._may_be_broken = tuple(folders), may_be_broken
         self._of: dict[Path, dict[str, list[Path]]] = {}
 
     def of(self, folder: Path) -> dict[str, list[Path]]:
@@ -157,6 +168,9 @@ class _Images:
         for folder in folders:
             if Path(name).suffix.lower() in IMAGE_SUFFIXES and is_file(folder / name):
                 return folder / name
+        if self._may_be_broken:
+            home = next((folder for folder in self.usual if is_folder(folder)), file.parent)
+            return home / (name if Path(name).suffix.lower() in IMAGE_SUFFIXES else f"{file.stem}.jpg")
         raise DataError(f"{file}: its image is not there: none is called '{file.stem}' in {some(map(str, folders))}.")
 
 
@@ -227,7 +241,11 @@ def _tree(file: Path) -> Element:
     return tree
 
 
-def _notes(root: Path, images: _Images, samples: Sequence[Sample], unlisted: int) -> Iterator[str]:
+def _notes(
+    root: Path, images: _Images, samples: Sequence[Sample], unlisted: int, absent: Sequence[str]
+) -> Iterator[str]:
+    if absent:
+        yield f"Names in ImageSets/Main that have no annotation were passed over ({len(absent):,}): {some(absent)}."
     if unlisted:
         yield f"Annotations of images that no list in ImageSets/Main names were left out: {unlisted:,}."
     known = {sample.path for sample in samples}

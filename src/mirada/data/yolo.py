@@ -37,8 +37,12 @@ LARGEST: Final = 1 << 20
 """Bytes of a YAML file that is read."""
 DEEPEST: Final = 20
 """Lists and mappings in each other, in a YAML file."""
-FAR: Final = 10
+FURTHEST: Final = 10
 """Widths of the image: no position lies further out, so these are pixels, not shares."""
+NAMES_OF_CLASSES: Final = ("classes.txt", "predefined_classes.txt")
+"""What tools for marking put beside the labels."""
+NOTHING: Final = ("", "null", "Null", "NULL", "~")
+"""What stands in YAML for no value."""
 USUAL: Final = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 
 
@@ -59,12 +63,14 @@ def yolo_files(root: Path) -> list[Path]:
     return [file for file in found if file.name.lower() in USUAL][:1] or found
 
 
-def read_yolo(root: Path, files: Sequence[Path]) -> Dataset:
+def read_yolo(root: Path, files: Sequence[Path], may_be_broken: bool = False) -> Dataset:
     """Read what a data.yaml describes.
 
     Args:
         root: what was given: a folder, or the file.
         files: those that could be meant.
+        may_be_broken: whether an image that cannot be read is kept, with nothing said of it: its size is needed for
+            that.
 
     Raises:
         DataError: it, or a file of labels, cannot be understood; the message names file and line.
@@ -85,10 +91,14 @@ def read_yolo(root: Path, files: Sequence[Path]) -> Dataset:
     place_of = {name: class_id for class_id, name in enumerate(class_names)}
     class_ids = {number: place_of[name] for number, name in names.items()}
     read = list(map_items(lambda each: _sample(*each, file.parent, class_ids), images))
-    samples = tuple(outcome for outcome in read if isinstance(outcome, Sample))
     unread = [outcome for outcome in read if isinstance(outcome, ImageError)]
-    if not samples:
+    if len(unread) == len(read):
         raise DataError(f"{file}: none of its images can be read, such as {unread[0]}.")
+    samples = tuple(
+        Sample(key_of(image, file.parent), None, part, image) if isinstance(outcome, ImageError) else outcome
+        for (image, part), outcome in zip(images, read, strict=True)
+        if may_be_broken or isinstance(outcome, Sample)
+    )
     check_distinct(file, samples)
     unused = set(range(len(class_names))).difference(*(sample.class_ids for sample in samples))
     if len(unused) == len(class_names):
@@ -97,7 +107,11 @@ def read_yolo(root: Path, files: Sequence[Path]) -> Dataset:
     notes = skip_notes(skipped for _, passed_over in found.values() for skipped in passed_over)
     if unused:
         notes.append(f"Classes without an object: {some(class_names[class_id] for class_id in sorted(unused))}.")
-    if unread:
+    alone = _labels_alone(images, file.parent)
+    if alone:
+        names_alone = some(key_of(labels, file.parent) for labels in alone)
+        notes.append(f"Labels without an image were passed over ({len(alone):,}): {names_alone}.")
+    if unread and not may_be_broken:
         notes.append(f"Images that cannot be read were left out ({len(unread):,}), such as {unread[0]}.")
     return Dataset(file.parent.resolve().name, root, "YOLO", class_names, samples, tuple(notes), "detect")
 
@@ -115,6 +129,19 @@ def labels_of(image: Path, root: Path) -> Path:
             parts[place] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
+
+
+def _labels_alone(images: Sequence[tuple[Path, Part]], root: Path) -> list[Path]:
+    """The files of labels, in folders called so, of which there is no image."""
+    known = {labels_of(image, root) for image, _ in images}
+    folders = sorted({labels.parent for labels in known if "labels" in labels.parent.parts})
+    return [
+        labels
+        for folder in folders
+        if is_folder(folder)
+        for labels in list_folder(folder)[1]
+        if labels.suffix.lower() == ".txt" and labels not in known and labels.name not in NAMES_OF_CLASSES
+    ]
 
 
 def _sample(image: Path, part: Part, root: Path, class_ids: Mapping[int, int]) -> Sample | ImageError:
@@ -157,7 +184,7 @@ def _rows(labels: Path, class_ids: Mapping[int, int]) -> Iterator[tuple[float, .
             numbers = tuple(float(word) for word in words)
         except ValueError:
             raise DataError(f"{where}: expected numbers only, found {shown(row)}.") from None
-        if not all(-FAR < number < FAR for number in numbers[1:]):
+        if not all(-FURTHEST < number < FURTHEST for number in numbers[1:]):
             raise DataError(f"{where}: positions are shares of the image, from 0 to 1, found {shown(row)}.")
         if len(numbers) != 5 and (len(numbers) < 7 or len(numbers) % 2 == 0):
             raise DataError(
@@ -232,10 +259,11 @@ def _images(file: Path, start: Path, part: Part, given: object) -> tuple[list[Pa
     images: list[Path] = []
     skipped: list[Skipped] = []
     for name in given if isinstance(given, list) else [given]:
-        if name is None or name == "":
+        if name is None or name in NOTHING:
             continue
         if not isinstance(name, str) or "\0" in name:
             raise DataError(f"{file}: {part} must be a folder, or a list of folders, found {shown(name)}.")
+        name = name.replace("\\", "/")
         inside = name.removeprefix("../")  # as some tools write it, from a folder that is not there
         places = (start / name, file.parent / name, file.parent / inside)
         found = next((place for place in places if is_folder(place) or is_file(place)), None)
@@ -251,7 +279,7 @@ def _listed(file: Path) -> list[Path]:
     """The images that a text file names, one a line."""
     images = []
     for line, text in enumerate(text_of(file).splitlines(), 1):
-        name = text.strip()
+        name = text.strip().replace("\\", "/")
         if not name:
             continue
         path = file.parent / name

@@ -45,8 +45,9 @@ def sheet(
 
     Args:
         image: uint8, RGB (H, W, 3) or grey (H, W).
-        truth: boxes are drawn, masks laid over it, each class in its colour; what is not labelled is dark. Where there
-            are boxes, what is outside of the picture is filled: no box is around what its mirror image would show.
+        truth: boxes are drawn, masks laid over it, each class in its colour; what is not labelled is dark, and class 0,
+            in most sets the background, as it is. Where there are boxes, what is outside of the picture is filled: no
+            box is around what its mirror image would show.
         policy: what may change.
         preparation: the framing, and the size of a view.
         seed: of the random numbers, at least 0.
@@ -93,5 +94,5 @@ def _draw_truth(cell: NDArray[np.uint8], truth: Label | Labels | Boxes | Mask | 
             there = truth.class_ids == class_id
             if class_id == truth.ignore_id or class_id < 0:
                 cell[there] = DARK * cell[there]
-            else:
+            elif class_id > 0:
                 cell[there] = (1 - COVER) * cell[there] + COVER * np.array(class_colour(class_id))

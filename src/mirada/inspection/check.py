@@ -13,7 +13,7 @@ import cv2
 
 from mirada.data import Dataset, read
 from mirada.data.threads import map_samples
-from mirada.errors import ImageError
+from mirada.errors import ImageError, UsageError
 from mirada.inspection.files import file_findings
 from mirada.inspection.findings import Finding
 from mirada.inspection.glance import Glance, glance
@@ -34,7 +34,8 @@ class Report:
     Attributes:
         dataset: what was looked at.
         findings: what must be mended first.
-        is_deep: whether the features of a network were looked at.
+        is_deep: whether the features of a network were looked at, as far as that can be.
+        notes: plain sentences, of what was read and of what was not looked at.
         formats: how many files of each format were read.
         sizes: the smallest, the median and the largest number of pixels along the longer side.
     """
@@ -44,6 +45,7 @@ class Report:
     is_deep: bool
     formats: dict[str, int]
     sizes: tuple[int, int, int] | None
+    notes: tuple[str, ...] = ()
 
     @property
     def must_be_mended(self) -> bool:
@@ -65,7 +67,7 @@ class Report:
             "longer_side": self.sizes,
             "looked_deep": self.is_deep,
             "must_be_mended": self.must_be_mended,
-            "notes": list(dataset.notes),
+            "notes": list(self.notes),
             "findings": [finding.json() for finding in self.findings],
         }
 
@@ -88,17 +90,26 @@ def check(
 
     Raises:
         DataError: it cannot be read at all.
+        UsageError: a kind is given, and the data set was read already, or is of another.
     """
-    dataset = data if isinstance(data, Dataset) else read(data, kind=kind, is_learnt_from=False)
+    if isinstance(data, Dataset):
+        if kind is not None:
+            raise UsageError(f"{data.where} was read already, as {data.kind}: a kind is given to mirada.read")
+        dataset = data
+    else:
+        dataset = read(data, kind=kind, is_learnt_from=False, may_be_broken=True)
     is_deep = len(dataset) <= DEEP_UP_TO if deep is None else deep
     glances = _glances(dataset, progress)
     findings = file_findings(dataset, glances) + truth_findings(dataset, glances)
     with _each_in_its_thread():
         findings += twin_findings(dataset, twins(dataset, glances, progress))
+    notes = list(dataset.notes)
     if is_deep:
         from mirada.inspection.suspects import suspect_findings
 
-        findings += suspect_findings(dataset, glances, progress)
+        suspected, unlooked = suspect_findings(dataset, glances, progress)
+        findings += suspected
+        notes += unlooked
     findings.sort(key=lambda finding: finding.weight != "mend")  # stable
     read_ones = [each for each in glances if isinstance(each, Glance)]
     sides = sorted(max(each.size_wh) for each in read_ones)
@@ -109,6 +120,7 @@ def check(
         is_deep,
         dict(formats.most_common()),
         (sides[0], sides[len(sides) // 2], sides[-1]) if sides else None,
+        tuple(notes),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from mirada.data import Dataset
 from mirada.errors import ImageError
-from mirada.inspection.findings import Finding, Item, counted
-from mirada.inspection.glance import Glance
+from mirada.inspection.findings import Finding, Item, finding_of
+from mirada.inspection.glance import PLAIN, Glance
 
 __all__ = ["file_findings"]
 
@@ -18,8 +18,6 @@ TINY: Final = 32
 """The shorter side, in pixels, below which a photo shows little; not said of sets that are all so small."""
 LONG: Final = 4.0
 """How many times as long as wide."""
-FLAT: Final = 2.0
-"""Standard deviation of levels below which a picture shows nothing."""
 RARE: Final = 0.05
 """The share of a set up to which another mode is odd."""
 SUFFIXES: Final = {
@@ -35,7 +33,7 @@ SUFFIXES: Final = {
 
 def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:
     """What is odd about the files of a data set, and about their pictures as such."""
-    unread, wrong_suffix, turned, long, flat, modes = [], [], [], [], [], []
+    unread, wrong_suffix, turned, wrongly_turned, long, flat, modes = [], [], [], [], [], [], []
     read = [glance for glance in glances if isinstance(glance, Glance)]
     of_mode = Counter(_mode(glance) for glance in read)
     usual = of_mode.most_common(1)[0][0] if of_mode else ""
@@ -50,19 +48,21 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
         suffix = "" if sample.path is None else Path(sample.path).suffix.lower()
         if glance.format in SUFFIXES and suffix not in SUFFIXES[glance.format]:
             wrong_suffix.append(Item((key,), f"is {glance.format}"))
-        if glance.turned != 1:
-            turned.append(_turned(sample.claimed_wh, glance, key))
+        if glance.is_turned_from(sample.claimed_wh):
+            sides = " x ".join(map(str, sample.claimed_wh or ()))
+            wrongly_turned.append(Item((key,), f"the annotations are of {sides}, upright it is {width} x {height}"))
+        elif glance.turned != 1:
+            turned.append(Item((key,), f"EXIF orientation {glance.turned}"))
         if min(width, height) < TINY and not small_everywhere:
             tiny.append(Item((key,), f"{width} x {height} pixels"))
         if max(width, height) > LONG * min(width, height):
             long.append(Item((key,), f"{width} x {height} pixels"))
-        if glance.spread < FLAT:
+        if glance.spread < PLAIN:
             flat.append(Item((key,), "one colour"))
         if _mode(glance) != usual and of_mode[_mode(glance)] <= RARE * len(read):
             modes.append(Item((key,), f"{_mode(glance)}, most are {usual}"))
-    wrongly_turned = [item for item in turned if item.said.startswith("the annotations")]
     return [
-        *counted(
+        *finding_of(
             "unreadable",
             "mend",
             "Files that cannot be read",
@@ -70,7 +70,7 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Fetch them again from where they came, or remove them.",
             unread,
         ),
-        *counted(
+        *finding_of(
             "wrong-suffix",
             "look",
             "Files whose name says another format",
@@ -78,7 +78,7 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Give them the suffix of their format.",
             wrong_suffix,
         ),
-        *counted(
+        *finding_of(
             "turned-annotations",
             "mend",
             "Pictures that were annotated lying down",
@@ -86,15 +86,15 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Turn the picture in the file itself with a program that rewrites it, or draw the boxes again.",
             wrongly_turned,
         ),
-        *counted(
+        *finding_of(
             "turned",
             "look",
             "Pictures that are turned by their EXIF",
             "mirada turns them upright; programs that do not will see them lying down.",
             "Nothing, if all that read them turn them.",
-            [item for item in turned if item not in wrongly_turned],
+            turned,
         ),
-        *counted(
+        *finding_of(
             "tiny",
             "look",
             f"Pictures with a side below {TINY} pixels",
@@ -102,7 +102,7 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "See whether these are thumbnails of pictures that you have.",
             tiny,
         ),
-        *counted(
+        *finding_of(
             "long",
             "look",
             f"Pictures more than {LONG:g} times as long as wide",
@@ -110,7 +110,7 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "See whether what they show is in the middle; train with the whole picture (fit pad) if not.",
             long,
         ),
-        *counted(
+        *finding_of(
             "flat",
             "look",
             "Pictures of one colour",
@@ -118,7 +118,7 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Remove them, if they came from a camera that failed or a page that was empty.",
             flat,
         ),
-        *counted(
+        *finding_of(
             "mode",
             "look",
             "Pictures of another kind than most",
@@ -139,13 +139,3 @@ def _mode(glance: Glance) -> str:
         "RGB": "RGB",
     }
     return names.get(glance.mode, glance.mode)
-
-
-def _turned(claimed_wh: tuple[int, int] | None, glance: Glance, key: str) -> Item:
-    if claimed_wh is not None and claimed_wh != glance.size_wh and claimed_wh == glance.size_wh[::-1]:
-        return Item((key,), f"the annotations are of {claimed_wh[0]} x {claimed_wh[1]}, upright it is {_wh(glance)}")
-    return Item((key,), f"EXIF orientation {glance.turned}")
-
-
-def _wh(glance: Glance) -> str:
-    return f"{glance.size_wh[0]} x {glance.size_wh[1]}"

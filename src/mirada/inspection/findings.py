@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Finding", "Item", "Weight", "counted"]
+__all__ = ["Finding", "Item", "Weight", "finding_of"]
 
 Weight = Literal["mend", "look"]
 """Whether it must be mended, or is to be looked at."""
@@ -45,7 +45,7 @@ class Finding:
         title: what it is, for people.
         why: why it matters.
         what_to_do: about it.
-        items: the cases, the worst first.
+        items: the cases: where one is worse than another the worst first, else in the order of the data set.
     """
 
     kind: str
@@ -68,6 +68,8 @@ class Finding:
         }
 
 
-def counted(kind: str, weight: Weight, title: str, why: str, what_to_do: str, items: Sequence[Item]) -> list[Finding]:
+def finding_of(
+    kind: str, weight: Weight, title: str, why: str, what_to_do: str, items: Sequence[Item]
+) -> list[Finding]:
     """A finding, where there is a case."""
     return [Finding(kind, weight, title, why, what_to_do, tuple(items))] if items else []

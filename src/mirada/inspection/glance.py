@@ -20,12 +20,14 @@ from mirada.data import Sample
 from mirada.errors import ImageError
 from mirada.image.decode import decode_with_header, read_file
 
-__all__ = ["CELLS", "SMALL", "Glance", "glance"]
+__all__ = ["CELLS", "PLAIN", "SMALL", "Glance", "glance"]
 
 SMALL: Final = 32
 """The side of the grey picture that is kept."""
 CELLS: Final = 6
 """The side of a description."""
+PLAIN: Final = 2.0
+"""Standard deviation of levels below which a picture shows nothing."""
 EDGE: Final = 0.05
 """What is left out at each side for the description of the middle."""
 
@@ -40,7 +42,8 @@ class Glance:
         format: such as "JPEG"; "" for an array.
         mode: Pillow's, such as "RGB"; "" for an array.
         turned: the EXIF orientation, 1 where it is upright as stored.
-        spread: the standard deviation of the levels, of the colour that has most of it.
+        spread: the standard deviation of the levels, of the colour that has most of it: of the small picture, and
+            where that shows nothing, of the whole.
         small: (32, 32) uint8, grey.
         whole: (6, 6, 3) uint8, the colours of the whole.
         middle: (6, 6, 3) uint8, of its middle.
@@ -55,6 +58,10 @@ class Glance:
     small: NDArray[np.uint8]
     whole: NDArray[np.uint8]
     middle: NDArray[np.uint8]
+
+    def is_turned_from(self, claimed_wh: tuple[int, int] | None) -> bool:
+        """Whether an annotation that claims this size was made of the picture as it is stored, lying on its side."""
+        return self.turned >= 5 and claimed_wh == self.size_wh[::-1] and claimed_wh != self.size_wh
 
 
 def glance(sample: Sample) -> Glance | ImageError:
@@ -79,11 +86,15 @@ def _of(content: str, image: NDArray[np.uint8], kind: str, mode: str, turned: in
         kind,
         mode,
         turned,
-        float(cv2.meanStdDev(small)[1].max()),
+        _spread(small) if _spread(small) >= PLAIN else _spread(image),
         np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8),
         np.asarray(cv2.resize(small, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.uint8),
         np.asarray(cv2.resize(small[edge:-edge, edge:-edge], (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.uint8),
     )
+
+
+def _spread(image: cv2.typing.MatLike) -> float:
+    return float(cv2.meanStdDev(image)[1].max())
 
 
 def _smaller(image: cv2.typing.MatLike) -> cv2.typing.MatLike:

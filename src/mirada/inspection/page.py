@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Final
 
 import cv2
@@ -11,18 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.data import Sample
+from mirada.data.threads import map_items
 from mirada.errors import ImageError
 from mirada.inspection.check import Report
 from mirada.inspection.findings import Finding, Item
 from mirada.page import Markup, page, table, tag, thumbnail
 from mirada.version import __version__
+from mirada.words import counted
 
 __all__ = ["report_page"]
 
 SHOWN: Final = 60
 """Cases of a finding that are shown; all are in the JSON."""
-OF_A_CASE: Final = 4
+OF_A_CASE: Final = 2
 """Pictures of a case that are shown."""
+NAMED: Final = 4
+"""And that are named."""
 FRAME: Final = (255, 60, 0)
 
 
@@ -31,8 +37,8 @@ def report_page(report: Report) -> str:
     dataset = report.dataset
     samples = {sample.key: sample for sample in dataset.samples}
     mend = [finding for finding in report.findings if finding.weight == "mend"]
-    lead = f"{len(dataset):,} pictures, {len(dataset.class_names):,} classes, {dataset.kind}. "
-    lead += f"{len(mend)} kinds of things must be mended." if mend else "Nothing must be mended."
+    lead = f"{counted(len(dataset), 'picture')}, {len(dataset.class_names):,} classes, {dataset.kind}. "
+    lead += f"{counted(len(mend), 'finding')} must be mended." if mend else "Nothing must be mended."
     body = [
         tag("header", tag("h1", f"The data set {dataset.name}"), tag("p", lead, class_="lead"), _ways(report)),
         _overview(report),
@@ -71,7 +77,7 @@ def _overview(report: Report) -> Markup:
         "section",
         tag("h2", "What is there"),
         tag("p", "; ".join(facts)),
-        *(tag("p", note, class_="small") for note in dataset.notes),
+        *(tag("p", note, class_="small") for note in report.notes),
         tag("details", tag("summary", "Pictures of each class"), table(["class", "pictures", *parts], rows)),
     )
 
@@ -79,28 +85,34 @@ def _overview(report: Report) -> Markup:
 def _section(finding: Finding, samples: dict[str, Sample]) -> Markup:
     with_pictures = [item for item in finding.items if item.keys]
     plain = [item for item in finding.items if not item.keys]
-    cases = [_case(item, samples) for item in with_pictures[:SHOWN]]
+    with closing(map_items(lambda item: _case(item, samples), with_pictures[:SHOWN])) as made:
+        cases = list(made)
     more = len(with_pictures) - len(cases)
     weight = "must be mended" if finding.weight == "mend" else "look at it"
     return tag(
         "section",
         tag("h2", f"{finding.title} ({len(finding.items):,})", id=finding.kind),
         tag("p", tag("b", weight), Markup(". "), finding.why, class_="warning" if finding.weight == "mend" else None),
-        tag("p", finding.what_to_do),
+        tag("p", *_with_options(finding.what_to_do)),
         *([tag("ul", *(tag("li", item.said) for item in plain))] if plain else []),
         tag("div", *cases, class_="grid-of", style="--least:15rem"),
         *([tag("p", f"{more:,} more are in the output of --json.", class_="small")] if more > 0 else []),
     )
 
 
+def _with_options(text: str) -> list[str]:
+    """The text, with options such as --group kept from being broken after their hyphens."""
+    return [tag("code", part) if part.startswith("--") else part for part in re.split(r"(--[a-z]+)", text)]
+
+
 def _case(item: Item, samples: dict[str, Sample]) -> Markup:
     shown = [_thumbnail(samples[key], item, is_first=key == item.keys[0]) for key in item.keys[:OF_A_CASE]]
-    more = len(item.keys) - len(shown)
-    names = [tag("span", key, Markup("<br/>")) for key in item.keys[:OF_A_CASE]]
+    names = [tag("span", key, Markup("<br/>")) for key in item.keys[:NAMED]]
+    more = len(item.keys) - len(names)
     rest = [tag("span", f"and {more:,} more")] if more > 0 else []
     said = [tag("b", item.said), Markup("<br/>")] if item.said else []
     kind = "thumbs two" if len(shown) > 1 else "thumbs"
-    return tag("figure", tag("div", *shown[:2], class_=kind), tag("figcaption", *said, *names, *rest))
+    return tag("figure", tag("div", *shown, class_=kind), tag("figcaption", *said, *names, *rest))
 
 
 def _thumbnail(sample: Sample, item: Item, *, is_first: bool) -> Markup:

@@ -59,6 +59,8 @@ def proposed(glances: Sequence[Glance], progress: Progress = silent) -> set[tupl
     whole = _described(np.stack([glances[i].whole for i in large]))  # (N, 6, 6, 3)
     middle = _described(np.stack([glances[i].middle for i in large]))
     told = whole.any(axis=(1, 2, 3))  # a plain picture has nothing to tell
+    if told.sum() < 2:
+        return set()
     places, whole, middle = np.array(large)[told], whole[told], middle[told]
     ways = [seen.reshape(len(seen), -1) for one in (whole, middle) for seen in (one, one[:, :, ::-1])]
     near, cosines = _nearest(ways, progress)

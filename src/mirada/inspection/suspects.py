@@ -1,7 +1,7 @@
 """Labels that are probably wrong, pictures unlike all others, and classes that are each other's mirror image.
 
 All by the features of the built-in network, which was trained on other pictures: a logistic regression on them is
-fitted to four fifths of the set and asked about the rest, in turn, so that no picture is judged by its own label.
+fitted to most of the set and asked about the rest, in turn, so that no picture is judged by its own label.
 
 A label is suspected by its confidence (Northcutt, Jiang and Chuang 2021, section 3.1): the probability that the
 regression gives it, and the share of its nearest pictures that have it, against those of the best other label.
@@ -9,7 +9,7 @@ regression gives it, and the share of its nearest pictures that have it, against
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedKFold
 from mirada.data import Dataset, Sample
 from mirada.data.threads import map_samples
 from mirada.errors import ImageError
-from mirada.inspection.findings import Finding, Item, counted
+from mirada.inspection.findings import Finding, Item, finding_of
 from mirada.inspection.glance import Glance
 from mirada.learn.head import fit_head
 from mirada.progress import Progress, silent
@@ -29,10 +29,12 @@ from mirada.search.embedder import embedder
 from mirada.search.nearest import nearest
 from mirada.words import percent
 
-__all__ = ["Suspicion", "features_of", "suspect_findings", "suspicion"]
+__all__ = ["Suspicion", "features_of", "neighbours", "suspect_findings", "suspicion"]
 
 FOLDS: Final = 5
 NEIGHBOURS: Final = 10
+BLOCK: Final = 1_024
+"""Pictures whose nearest are looked for at a time."""
 FEWEST: Final = 3
 """Pictures of a class from which its labels can be judged."""
 LEAST_IMAGES: Final = 30
@@ -77,35 +79,55 @@ def features_of(
 
     pixels = map_samples(prepared, samples, ahead=32)
 
-    def items() -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
-        yield from enumerate(pixels)
-
     with closing(pixels):
-        for place, seen in makes.stream(items()):
+        for place, seen in makes.stream(enumerate(pixels)):
             if seen is not None:
                 found[place] = seen.vector
             progress("features", place + 1, len(samples))
     return found
 
 
-def suspicion(features: NDArray[np.float32], class_ids: NDArray[np.int64], classes: int, seed: int = 0) -> Suspicion:
+def neighbours(features: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The nearest of each, itself left out, the nearest first: places and cosines, (N, 10) each, fewer of few."""
+    count, most = len(features), min(NEIGHBOURS, len(features) - 1)
+    places, cosines = np.zeros((count, most), np.int64), np.zeros((count, most), np.float32)
+    for begin in range(0, count, BLOCK):
+        some = slice(begin, begin + BLOCK)
+        near, alike = nearest(features, features[some], most + 1)
+        is_other = near != np.arange(begin, begin + len(near))[:, None]
+        is_other[is_other.all(axis=1), -1] = False  # of many that are equal it may not be among the first itself
+        places[some], cosines[some] = (each[is_other].reshape(-1, most) for each in (near, alike))
+    return places, cosines
+
+
+def suspicion(
+    features: NDArray[np.float32],
+    class_ids: NDArray[np.int64],
+    classes: int,
+    seed: int = 0,
+    near: NDArray[np.int64] | None = None,
+) -> Suspicion:
     """How doubtful each label is, by cross-validation and by neighbours.
 
     Args:
         features: (N, F), each of length 1.
-        class_ids: (N,), the labels.
+        class_ids: (N,), the labels; -1 where there is none.
         classes: K.
         seed: of the division into folds.
+        near: as `neighbours` gives them, where they are known.
     """
     doubt, other = np.full(len(class_ids), np.nan), np.full(len(class_ids), -1)
-    counts = np.bincount(class_ids, minlength=classes)
-    judged = np.flatnonzero(counts[class_ids] >= FEWEST)
+    counts = np.bincount(class_ids + 1, minlength=classes + 1)
+    judged = np.flatnonzero((counts[class_ids + 1] >= FEWEST) & (class_ids >= 0))
     present = np.unique(class_ids[judged])
     if len(present) < 2:
         return Suspicion(doubt, other)
-    ids = np.searchsorted(present, class_ids[judged])
-    own = features[judged]
-    shares = (_out_of_fold(own, ids, len(present), seed) + _by_neighbours(own, ids, len(present))) / 2  # (M, K)
+    ids = np.full(len(class_ids), -1)
+    ids[judged] = np.searchsorted(present, class_ids[judged])
+    shares = _out_of_fold(features[judged], ids[judged], len(present), seed)  # (M, K)
+    shares += _by_neighbours((neighbours(features)[0] if near is None else near)[judged], ids, len(present))
+    shares /= 2
+    ids = ids[judged]
     rows = np.arange(len(ids))
     given = shares[rows, ids].copy()
     shares[rows, ids] = -1
@@ -117,26 +139,36 @@ def suspicion(features: NDArray[np.float32], class_ids: NDArray[np.int64], class
 
 def suspect_findings(
     dataset: Dataset, glances: Sequence[Glance | ImageError], progress: Progress = silent
-) -> list[Finding]:
-    """What the features of a network say of a data set with one class an image; of others, only what is unlike all."""
+) -> tuple[list[Finding], list[str]]:
+    """What the features of a network say of a data set with one class an image; of others, only what is unlike all.
+
+    Returns:
+        What was found, and sentences on what was not looked at, and why.
+    """
     places = [place for place, glance in enumerate(glances) if isinstance(glance, Glance)]
     samples = [dataset.samples[place] for place in places]
     if len(samples) < LEAST_IMAGES:
-        return []
+        few = f"Wrong labels and odd pictures were not looked for: that takes {LEAST_IMAGES} pictures that can be read."
+        return [], [few]
     features = features_of(samples, progress)
+    near, cosines = neighbours(features)
     found: list[Finding] = []
-    if dataset.task == "classify" and all(sample.label is not None for sample in samples):
-        ids = np.array([sample.class_ids[0] for sample in samples])
-        suspects = suspicion(features, ids, len(dataset.class_names))
+    notes = ["Wrong labels were not looked for: that takes one class a picture."]
+    if dataset.task == "classify":
+        notes = []
+        ids = np.array([sample.class_ids[0] if sample.label is not None else -1 for sample in samples])
+        suspects = suspicion(features, ids, len(dataset.class_names), near=near)
         found += _label_findings(dataset, samples, suspects)
-        found += _mirror_findings(dataset, samples, features, ids, progress)
-    return found + _unlike_findings(samples, features)
+        labelled = np.flatnonzero(ids >= 0)
+        mine = [samples[i] for i in labelled]
+        found += _mirror_findings(dataset, mine, features[labelled], ids[labelled], progress)
+    return found + _unlike_findings(samples, cosines), notes
 
 
-def _out_of_fold(features: NDArray[np.float32], ids: NDArray[np.int64], classes: int, seed: int) -> NDArray[np.float64]:
+def _out_of_fold(features: NDArray[np.float32], ids: NDArray[np.int64], classes: int, seed: int) -> NDArray[np.float32]:
     """Probabilities (N, K) of each picture, by a regression that has not seen it."""
     folds = min(FOLDS, int(np.bincount(ids).min()))
-    found = np.zeros((len(ids), classes))
+    found = np.zeros((len(ids), classes), np.float32)
     for train, rest in StratifiedKFold(folds, shuffle=True, random_state=seed).split(features, ids):
         nothing = np.zeros((0, features.shape[1]), np.float32), np.zeros(0, np.int64)
         head = fit_head(features[train], ids[train], *nothing, classes)
@@ -146,13 +178,12 @@ def _out_of_fold(features: NDArray[np.float32], ids: NDArray[np.int64], classes:
     return found
 
 
-def _by_neighbours(features: NDArray[np.float32], ids: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """The share (N, K) of each label among the nearest pictures, itself left out."""
-    near, _ = nearest(features, features, min(NEIGHBOURS + 1, len(ids)))
-    found = np.zeros((len(ids), classes))
-    for place, row in enumerate(near):
-        others = row[row != place][:NEIGHBOURS]
-        found[place] = np.bincount(ids[others], minlength=classes) / max(1, len(others))
+def _by_neighbours(near: NDArray[np.int64], ids: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """The share (M, K) of each label among the nearest pictures (M, 10) that have one; ids (N,) are -1 for none."""
+    found = np.zeros((len(near), classes), np.float32)
+    for place, row in enumerate(ids[near]):
+        told = row[row >= 0]
+        found[place] = np.bincount(told, minlength=classes) / max(1, len(told))
     return found
 
 
@@ -164,7 +195,7 @@ def _label_findings(dataset: Dataset, samples: Sequence[Sample], suspects: Suspi
         for i in order.tolist()
         if suspects.doubt[i] >= DOUBT
     ]
-    return counted(
+    return finding_of(
         "label",
         "look",
         "Labels that are probably wrong",
@@ -174,9 +205,8 @@ def _label_findings(dataset: Dataset, samples: Sequence[Sample], suspects: Suspi
     )
 
 
-def _unlike_findings(samples: Sequence[Sample], features: NDArray[np.float32]) -> list[Finding]:
-    cosines = nearest(features, features, min(4, len(samples)))[1][:, 1:]
-    far = 1 - cosines.mean(axis=1)
+def _unlike_findings(samples: Sequence[Sample], cosines: NDArray[np.float32]) -> list[Finding]:
+    far = 1 - cosines[:, :3].mean(axis=1)
     middle = np.median(far)
     spread = 1.4826 * np.median(np.abs(far - middle)) + 1e-6
     order = np.argsort(-far)
@@ -185,7 +215,7 @@ def _unlike_findings(samples: Sequence[Sample], features: NDArray[np.float32]) -
         for i in order.tolist()
         if far[i] > middle + UNLIKE * spread
     ]
-    return counted(
+    return finding_of(
         "unlike",
         "look",
         "Pictures unlike all others",
@@ -207,10 +237,10 @@ def _mirror_findings(
     if len(present) < 2:
         return []
     most = min(MIRRORED, len(samples) // 3)
-    chosen = np.sort(np.random.default_rng(0).permutation(len(samples))[:most])
+    order = np.random.default_rng(0).permutation(len(samples))
+    _, first = np.unique(ids[order], return_index=True)  # one of each class is kept to learn from
+    chosen = np.sort(np.delete(order, first)[:most])
     rest = np.setdiff1d(np.arange(len(samples)), chosen)
-    if len(np.unique(ids[rest])) < len(present):
-        return []
     nothing = np.zeros((0, features.shape[1]), np.float32), np.zeros(0, np.int64)
     head = fit_head(features[rest], np.searchsorted(present, ids[rest]), *nothing, len(present))
     plain = present[head(features[chosen]).argmax(axis=1)]
@@ -230,7 +260,7 @@ def _mirror_findings(
             items.append(
                 Item((), f"'{names[class_id]}' becomes '{names[into]}' in {percent(float(share))} of {mine.sum()}")
             )
-    return counted(
+    return finding_of(
         "mirror",
         "look",
         "Classes that become another when mirrored",

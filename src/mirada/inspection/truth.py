@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Final
 
 import numpy as np
 
 from mirada.annotations import Boxes
 from mirada.data import PARTS, Dataset, Sample
-from mirada.data.samples import MaskFile
+from mirada.data.maskfile import MaskFile, mask_values
 from mirada.data.threads import map_items
 from mirada.errors import DataError, ImageError
-from mirada.image.size import size_wh
-from mirada.inspection.findings import Finding, Item, counted
+from mirada.inspection.findings import Finding, Item, finding_of
 from mirada.inspection.glance import Glance
 
 __all__ = ["truth_findings"]
@@ -27,21 +27,21 @@ OUTSIDE: Final = 1.0
 """Pixels by which a box may lie outside."""
 DOUBLED: Final = 0.9
 """The share (intersection over union) of two boxes of one class, from which they are the same object twice."""
-SMALL: Final = 4.0
+NARROW: Final = 4.0
 """The shorter side, in pixels, below which there is hardly an object."""
 
 
 def truth_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:
     """What is wrong with what a data set says of its pictures."""
-    found = _class_findings(dataset)
+    found = _class_findings(dataset, glances)
     if dataset.task == "detect":
         found += _box_findings(dataset, glances)
     if dataset.task == "segment":
-        found += _mask_findings(dataset)
+        found += _mask_findings(dataset, glances)
     return found
 
 
-def _class_findings(dataset: Dataset) -> list[Finding]:
+def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:
     counts: Counter[int] = Counter()
     parts_of: dict[int, set[str]] = defaultdict(set)
     for sample in dataset.samples:
@@ -49,17 +49,19 @@ def _class_findings(dataset: Dataset) -> list[Finding]:
         for class_id in sample.class_ids:
             parts_of[class_id].add(sample.part or "train")
     names = dataset.class_names
-    has_parts = len({sample.part for sample in dataset.samples}) > 1
+    parts_there = {sample.part for sample in dataset.samples}
+    has_parts = len(parts_there) > 1
     strange = [
         Item((), f"'{names[class_id]}' is in {' and '.join(p for p in PARTS if p in parts)}, not in train")
         for class_id, parts in sorted(parts_of.items())
-        if "train" not in parts
+        if has_parts and "train" not in parts
     ]
     absent = [
         Item((), f"'{names[class_id]}' is not in {part}")
         for part in PARTS[1:]
+        if has_parts and part in parts_there
         for class_id, parts in sorted(parts_of.items())
-        if part not in parts and "train" in parts and any(sample.part == part for sample in dataset.samples)
+        if part not in parts and "train" in parts
     ]
     few = [
         Item((), f"'{name}': {counts[class_id]:,}")
@@ -77,25 +79,29 @@ def _class_findings(dataset: Dataset) -> list[Finding]:
         for sample in dataset.samples
         if dataset.task in ("detect", "tag") and sample.truth is not None and not sample.class_ids
     ]
-    silent = [Item((sample.key,)) for sample in dataset.samples if sample.truth is None]
+    unsaid = [
+        Item((sample.key,))
+        for sample, glance in zip(dataset.samples, glances, strict=True)
+        if sample.truth is None and isinstance(glance, Glance)
+    ]
     return [
-        *counted(
+        *finding_of(
             "class-not-in-train",
             "mend",
             "Classes that cannot be learnt",
             "A model never sees them, so every such answer counts as wrong.",
             "Add pictures of them to train, or take them out.",
-            strange if has_parts else [],
+            strange,
         ),
-        *counted(
+        *finding_of(
             "class-not-judged",
             "look",
             "Classes that a part lacks",
             "What a model makes of them is not judged by it.",
             "Add pictures of them, or give no parts: mirada train divides class by class.",
-            absent if has_parts else [],
+            absent,
         ),
-        *counted(
+        *finding_of(
             "few",
             "look",
             f"Classes of fewer than {FEW} pictures",
@@ -103,7 +109,7 @@ def _class_findings(dataset: Dataset) -> list[Finding]:
             "Add pictures of these classes first: they help most.",
             few,
         ),
-        *counted(
+        *finding_of(
             "unbalanced",
             "look",
             "Some classes are met far more often than others",
@@ -111,7 +117,7 @@ def _class_findings(dataset: Dataset) -> list[Finding]:
             "Look at the score of each class, not at the share of right answers alone.",
             unbalanced,
         ),
-        *counted(
+        *finding_of(
             "no-object",
             "look",
             "Pictures on which nothing is marked",
@@ -119,13 +125,13 @@ def _class_findings(dataset: Dataset) -> list[Finding]:
             "Look at each.",
             empty,
         ),
-        *counted(
+        *finding_of(
             "no-label",
             "mend",
             "Pictures of which nothing is said",
             "Nothing can be learnt from them.",
             "Label them, or take them out.",
-            silent,
+            unsaid,
         ),
     ]
 
@@ -138,8 +144,7 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
         boxes = sample.truth.boxes_xyxy
         names = [dataset.class_names[class_id] for class_id in sample.truth.class_ids.tolist()]
         width, height = glance.size_wh
-        turned = sample.claimed_wh == (height, width) and glance.turned >= 5
-        if sample.claimed_wh not in (None, glance.size_wh) and not turned:
+        if sample.claimed_wh not in (None, glance.size_wh) and not glance.is_turned_from(sample.claimed_wh):
             sizes.append(Item((sample.key,), f"said to be {_wh(sample.claimed_wh)}, is {_wh(glance.size_wh)}"))
         sides = boxes[:, 2:] - boxes[:, :2]
         for i, name in enumerate(names):
@@ -148,14 +153,14 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
                 outside.append(Item((sample.key,), f"'{name}' in a picture of {width} x {height}", (box,)))
             elif sides[i].min() <= 0:
                 empty.append(Item((sample.key,), f"'{name}'", (box,)))
-            elif sides[i].min() < SMALL:
+            elif sides[i].min() < NARROW:
                 small.append(Item((sample.key,), f"'{name}', {sides[i, 0]:.0f} x {sides[i, 1]:.0f} pixels", (box,)))
         doubled += [
             Item((sample.key,), f"'{names[i]}' twice", (tuple(boxes[i].tolist()), tuple(boxes[j].tolist())))
             for i, j in _doubled(sample)
         ]
     return [
-        *counted(
+        *finding_of(
             "wrong-size",
             "mend",
             "Pictures of another size than the annotations say",
@@ -163,7 +168,7 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Use the pictures that were annotated, or scale the boxes.",
             sizes,
         ),
-        *counted(
+        *finding_of(
             "box-outside",
             "mend",
             "Boxes that lie outside of their picture",
@@ -171,7 +176,7 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Cut them at the edge; where many lie outside, the format was misread.",
             outside,
         ),
-        *counted(
+        *finding_of(
             "box-empty",
             "mend",
             "Boxes without an area",
@@ -179,7 +184,7 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Remove them, or draw them again.",
             empty,
         ),
-        *counted(
+        *finding_of(
             "box-doubled",
             "look",
             "Objects that are marked twice",
@@ -187,10 +192,10 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "Remove one of each pair.",
             doubled,
         ),
-        *counted(
+        *finding_of(
             "box-small",
             "look",
-            f"Boxes with a side below {SMALL:g} pixels",
+            f"Boxes with a side below {NARROW:g} pixels",
             "Hardly anything can be seen in them; a click that slipped looks like this.",
             "Look at them.",
             small,
@@ -199,56 +204,77 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
 
 
 def _doubled(sample: Sample) -> list[tuple[int, int]]:
-    """Pairs of boxes of one class that cover each other."""
+    """Pairs of boxes of one class that cover each other: each is held against those that begin about where it does."""
     assert isinstance(sample.truth, Boxes)
     boxes, ids = sample.truth.boxes_xyxy, sample.truth.class_ids
-    if len(boxes) < 2:
-        return []
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
-    low, high = np.maximum(boxes[:, None, :2], boxes[None, :, :2]), np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=2)  # (N, N)
-    share = common / np.maximum(areas[:, None] + areas[None] - common, 1e-9)
-    same = (share >= DOUBLED) & (ids[:, None] == ids[None]) & (common > 0)
-    return [(int(i), int(j)) for i, j in np.argwhere(np.triu(same, 1))]
+    found = []
+    for class_id in np.unique(ids):
+        order = np.flatnonzero((ids == class_id) & (areas > 0))
+        order = order[np.argsort(boxes[order, 0], kind="stable")]
+        lefts = boxes[order, 0]
+        # what two boxes share is no wider than either, so the left edges are this near where they share enough
+        reach = lefts + (boxes[order, 2] - lefts) * (1 - DOUBLED) / DOUBLED
+        ends = np.searchsorted(lefts, reach, side="right")
+        for place, end in enumerate(ends.tolist()):
+            i, others = order[place], order[place + 1 : end]
+            low, high = np.maximum(boxes[i, :2], boxes[others, :2]), np.minimum(boxes[i, 2:], boxes[others, 2:])
+            common = np.prod(np.maximum(high - low, 0), axis=1)
+            share = common / (areas[i] + areas[others] - common)
+            found += [(min(int(i), int(j)), max(int(i), int(j))) for j in others[share >= DOUBLED]]
+    return sorted(found)
 
 
-def _mask_findings(dataset: Dataset) -> list[Finding]:
-    sizes, strange = [], []
+def _mask_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:
+    found: dict[str, list[Item]] = {"unread": [], "size": [], "strange": []}
 
-    def look(sample: Sample) -> tuple[Item | None, Item | None]:
+    def look(item: tuple[Sample, Glance | ImageError]) -> tuple[str, str] | None:
+        """What is wrong, and how."""
+        sample, glance = item
         if not isinstance(sample.truth, MaskFile):
-            return None, None
+            return None
+        path = sample.truth.path
         try:
-            mask = sample.truth.read()
-            size = size_wh(sample.path, name=sample.key) if sample.path is not None else mask.size_wh
+            values = mask_values(path)
         except DataError as error:
-            return None, Item((sample.key,), str(error).removeprefix(f"{sample.truth.path}: "))
-        except ImageError:
-            return None, None
-        if size != mask.size_wh:
-            said = f"the picture is {size[0]} x {size[1]}, its mask {mask.size_wh[0]} x {mask.size_wh[1]}"
-            return Item((sample.key,), said), None
-        return None, None
+            return "unread", str(error).removeprefix(f"{path}: ")
+        size = values.shape[1], values.shape[0]
+        if isinstance(glance, Glance) and glance.size_wh != size:
+            return "size", f"the picture is {_wh(glance.size_wh)}, its mask {_wh(size)}"
+        try:
+            sample.truth.meant_by(values)
+        except DataError as error:
+            return "strange", str(error).removeprefix(f"{path}: ")
+        return None
 
-    for wrong, odd in map_items(look, dataset.samples):
-        sizes += [] if wrong is None else [wrong]
-        strange += [] if odd is None else [odd]
+    with closing(map_items(look, zip(dataset.samples, glances, strict=True))) as looked:
+        for sample, wrong in zip(dataset.samples, looked, strict=True):
+            if wrong is not None:
+                found[wrong[0]].append(Item((sample.key,), wrong[1]))
     return [
-        *counted(
+        *finding_of(
+            "mask-unreadable",
+            "mend",
+            "Masks that cannot be read",
+            "Of these pictures it is not known what is where.",
+            "Fetch them again from where they came, or remove the pictures.",
+            found["unread"],
+        ),
+        *finding_of(
             "mask-size",
             "mend",
             "Masks of another size than their picture",
             "A pixel of the mask is then about another pixel of the picture.",
             "Make the masks from the pictures that you have, or the other way round.",
-            sizes,
+            found["size"],
         ),
-        *counted(
+        *finding_of(
             "mask-values",
             "mend",
             "Masks with numbers that are no classes",
             "Saved as JPEG, or resized with smoothing, a mask has numbers between its classes.",
             "Make them again, as PNG, without smoothing.",
-            strange,
+            found["strange"],
         ),
     ]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mirada.data import Dataset
 from mirada.errors import ImageError
 from mirada.image.align import Sketch, align
-from mirada.inspection.findings import Finding, Item, counted
+from mirada.inspection.findings import Finding, Item, finding_of
 from mirada.inspection.glance import Glance
 from mirada.inspection.proposals import narrowed, proposed
 from mirada.progress import Progress, silent
@@ -131,7 +131,7 @@ def twin_findings(dataset: Dataset, groups: Sequence[Twins]) -> list[Finding]:
         elif len(parts) == 1:
             repeated.append(Item(keys, said))
     return [
-        *counted(
+        *finding_of(
             "leak",
             "mend",
             "The same picture in several parts",
@@ -139,7 +139,7 @@ def twin_findings(dataset: Dataset, groups: Sequence[Twins]) -> list[Finding]:
             "Keep each in one part. Where none is given, mirada train keeps equal files together; --group keeps more.",
             leaks,
         ),
-        *counted(
+        *finding_of(
             "contradiction",
             "mend",
             "The same picture under several labels",
@@ -147,7 +147,7 @@ def twin_findings(dataset: Dataset, groups: Sequence[Twins]) -> list[Finding]:
             "Decide which label is right, or allow several labels.",
             torn,
         ),
-        *counted(
+        *finding_of(
             "copies",
             "look",
             "The same picture more than once",

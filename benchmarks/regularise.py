@@ -31,7 +31,7 @@ from result import RESULTS, write_result
 
 WITHOUT = "none"
 OF_DIGITS = (WITHOUT, "the default", "light")
-OF_PHOTOS = (WITHOUT, "light")
+OF_PHOTOS = (WITHOUT, "light", "standard")
 DRAWS = 10_000
 Right = NDArray[np.bool_]
 

@@ -267,6 +267,20 @@ def test_noise_has_its_deviation(deviation: float, channels: tuple[int, ...]) ->
     assert not np.array_equal(found[0], found[2])
 
 
+@pytest.mark.parametrize("side", [100, 580, 600])
+def test_noise_begins_elsewhere(side: int) -> None:
+    grey = np.full((side, side, 3), 128, np.uint8)
+    one, other, again = (still(side, side, noise=10.0, noise_from=begin).pixels(grey) for begin in (5, NOISE - 70, 5))
+    assert np.array_equal(one, again)
+    apart = (one != 128) & (other != 128)
+    assert abs(np.corrcoef(one[apart].astype(float), other[apart].astype(float))[0, 1]) < 0.05
+
+
+def test_a_truth_that_is_not_read_is_refused() -> None:
+    with pytest.raises(TypeError, match="expected labels, boxes or a mask that was read, got str"):
+        still().truth("a.png")  # type: ignore[type-var]
+
+
 def test_noise_of_a_view_larger_than_the_table() -> None:
     grey = np.full((700, 600, 3), 128, np.uint8)
     assert grey.size > NOISE

@@ -152,6 +152,46 @@ def test_how_much_is_blurred_and_so_on() -> None:
     assert np.abs(np.log(sizes[:, 0] / sizes[:, 1])).max() < 1.05
 
 
+@pytest.mark.parametrize("wh", [(500, 375), (256, 256), (60, 200)])
+def test_alexnet_crops_seven_eighths_of_the_middle_square_anywhere(wh: tuple[int, int]) -> None:
+    """Krizhevsky et al. 2012, section 4.1: 224 from the middle 256."""
+    width, height = wh
+    side = min(wh)
+    corners = []
+    for number in range(300):
+        draw = draw_view(replace(POLICIES["alexnet"], mirror=0.0), Preparation((224, 224), "crop"), wh, 0, number + 1)
+        (left, top), (right, bottom) = geometry.moved_points(geometry.inverse(draw.matrix), [[0, 0], [224, 224]])
+        assert (right - left, bottom - top) == pytest.approx((round(0.875 * side),) * 2)
+        corners.append((left - (width - side) // 2, top - (height - side) // 2))
+    room = side - round(0.875 * side)
+    assert np.min(corners, axis=0) == pytest.approx([0, 0], abs=1e-6)
+    assert np.max(corners, axis=0) == pytest.approx([room, room], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["standard", "alexnet"])
+def test_crops_are_stretched_as_the_preparation_stretches(name: str) -> None:
+    preparation = Preparation((224, 224), "stretch")
+    ratios = []
+    for number in range(200):
+        draw = draw_view(POLICIES[name].without_mirror(), preparation, (400, 200), 0, number + 1)
+        ratios.append(math.log(draw.matrix[0, 0] / draw.matrix[1, 1]))
+    assert np.mean(ratios) == pytest.approx(math.log(0.5), abs=0.03)
+
+
+def test_no_policy_without_mirror_mirrors() -> None:
+    """Sheared as far as can be, both ways."""
+    for policy in (
+        Policy(shear=40, turn=180),
+        POLICIES["trivial"].without_mirror(),
+        POLICIES["strong"].without_mirror(),
+    ):
+        for number in range(500):
+            draw = draw_view(policy, Preparation((64, 64), "crop"), (80, 70), 1, number + 1)
+            assert np.linalg.det(draw.matrix[:2, :2]) > 0
+    with pytest.raises(ValueError, match="shear: expected a number from 0 to 40"):
+        Policy(shear=45)
+
+
 def test_alexnet_has_the_light_of_the_paper() -> None:
     """Offsets are normal, with the covariance of the components times 0.1; nothing else of the colour is changed."""
     found = draws(POLICIES["alexnet"], Preparation((224, 224), "crop", 256 / 224), (500, 375))

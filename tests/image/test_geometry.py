@@ -116,6 +116,14 @@ def test_what_lies_behind_the_eye_is_not_seen() -> None:
     assert shares == [0, pytest.approx(20 / 220)]
 
 
+@pytest.mark.parametrize("box", [(20, 20, 20, 60), (20, 20, 60, 20), (20, 20, 20, 20), (40, 20, 30, 60)])
+def test_boxes_without_an_area_are_never_seen(box: Box) -> None:
+    for degrees in range(0, 90, 7):
+        matrix = geometry.about(geometry.turned(degrees), 50, 50) @ geometry.tilted(0.001, 0.002)
+        seen, shares = geometry.seen_boxes(matrix, np.array([box], float), (100, 100))
+        assert (seen.tolist(), shares.tolist()) == ([[0.0] * 4], [0.0])
+
+
 def test_no_boxes() -> None:
     boxes, shares = geometry.seen_boxes(np.eye(3), np.zeros((0, 4)), VIEW)
     assert (boxes.shape, shares.shape) == ((0, 4), (0,))

@@ -45,7 +45,7 @@ def test_names() -> None:
     assert list(POLICIES) == ["none", "light", "standard", "strong", "trivial", "alexnet"]
     assert all(find_policy(name) is policy and policy.name == name for name, policy in POLICIES.items())
     assert POLICIES["standard"].area == (0.08, 1.0)
-    assert POLICIES["alexnet"] == Policy("alexnet", shift=1.0, mirror=0.5, lighting=0.1)
+    assert POLICIES["alexnet"] == Policy("alexnet", inner=0.875, mirror=0.5, lighting=0.1)
     assert POLICIES["trivial"].is_trivial
 
 

@@ -40,6 +40,12 @@ def test_solarise(level: float) -> None:
     assert np.array_equal(found, np.asarray(ImageOps.solarize(Image.fromarray(picture()), level)))
 
 
+def test_solarise_of_no_strength_leaves_white_white() -> None:
+    _, _, tone = trivial("solarise", 0.0, (8, 8))
+    assert tone is not None
+    assert toned(np.full((2, 2), 255, np.uint8), tone).min() == 255
+
+
 def test_autocontrast() -> None:
     found = toned(picture(), Tone("autocontrast"))
     assert (found.min(axis=(0, 1)) == 0).all()

@@ -111,7 +111,8 @@ def align(one: Sketch, other: Sketch) -> Alignment:
 def _stretched(one: Sketch, other: Sketch) -> NDArray[np.float64]:
     """The map that lays one whole picture on the other whole one."""
     (h, w), (height, width) = one.grey.shape, other.grey.shape
-    return np.array([[width / w, 0.0, 0.0], [0.0, height / h, 0.0]])
+    across, down = width / w, height / h
+    return np.array([[across, 0.0, (across - 1) / 2], [0.0, down, (down - 1) / 2]])  # OpenCV counts from pixel centres
 
 
 def _matrix(one: Sketch, other: Sketch) -> tuple[NDArray[np.float64] | None, int]:

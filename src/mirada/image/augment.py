@@ -24,7 +24,7 @@ from mirada.image.tone import CHANGES, Tone, trivial
 
 __all__ = ["VIEWS_VERSION", "draw_view", "drawn", "view_pixels"]
 
-VIEWS_VERSION: Final = 2
+VIEWS_VERSION: Final = 3
 """One more where the same numbers would give other pixels."""
 HALF: Final = 0.5
 """The share of views that are blurred, and so on, by a policy that does so."""
@@ -43,12 +43,12 @@ def view_pixels(
         preparation: whose framing the view varies: what it crops, pads or stretches.
         policy: what may change.
         seed: of the random numbers, at least 0.
-        number: which view; 0 is `preparation.pixels(image)`.
+        number: which view; 0, and every view of a policy that changes nothing, is `preparation.pixels(image)`.
 
     Returns:
         uint8, (h, w, channels), C-contiguous.
     """
-    if number == 0:
+    if number == 0 or not policy.changes_pictures:
         return preparation.pixels(image)
     draw = draw_view(policy, preparation, (image.shape[1], image.shape[0]), seed, number)
     return with_channels(draw.pixels(image), preparation.channels)
@@ -63,11 +63,15 @@ def draw_view(
     *,
     border: Border | None = None,
 ) -> Draw:
-    """What is random in the view of a number: see `drawn`.
+    """What is random in the view of a number.
 
     Args:
+        policy, preparation, source_wh, border: as of `drawn`.
         seed: of the random numbers, at least 0.
         number: which view, at least 1.
+
+    Returns:
+        What moves pixels, boxes and masks alike.
     """
     return drawn(policy, preparation, source_wh, random.Random(seed << 64 | number), border=border)
 
@@ -87,23 +91,27 @@ def drawn(
         preparation: what is taken of the picture before it is changed, and of what size the view is.
         source_wh: width and height of the picture, in pixels.
         rng: the random numbers.
-        border: None for what fits the preparation: with `fit="pad"` one level, else the mirror image.
+        border: what is seen outside of the picture; None for what fits the preparation: with `fit="pad"` one level,
+            else the mirror image.
+
+    Returns:
+        What moves pixels, boxes and masks alike.
     """
     w, h = preparation.size_wh
     base = _base(policy, preparation, source_wh, rng)
-    change = _shape(policy, (w, h), rng)
+    change, tilt = _shape(policy, (w, h), rng)
     changes = _colours(policy, rng)
     if policy.lighting:
         changes.append(colour.lighting(np.array([rng.gauss(0, policy.lighting) for _ in range(3)])))
     tone: Tone | None = None
     if policy.is_trivial:
-        shape, light, tone = trivial(CHANGES[_below(rng, len(CHANGES))], _within(rng, 1.0), (w, h))
+        shape, recolour, tone = trivial(CHANGES[_below(rng, len(CHANGES))], _within(rng, 1.0), (w, h))
         change = shape @ change
-        changes.append(light)
+        changes.append(recolour)
     return Draw(
         source_wh,
         (w, h),
-        geometry.about(change, w / 2, h / 2) @ base,
+        geometry.about(tilt @ change, w / 2, h / 2) @ base,
         colour.chained(*changes),
         border or ("fill" if preparation.fit == "pad" else "reflect"),
         preparation.pad_value,
@@ -116,7 +124,7 @@ def drawn(
     )
 
 
-# Of one view a few numbers are drawn: Python's generator is ready for that five times as fast as NumPy's.
+# Of one view a few numbers are drawn: Python's generator is ready for that three times as fast as NumPy's.
 
 
 def _within(rng: random.Random, most: float) -> float:
@@ -141,16 +149,20 @@ def _base(
     width, height = source_wh
     w, h = preparation.size_wh
     if policy.area is not None:
-        ratio = math.exp(_within(rng, policy.aspect)) * w / h
+        ratio = math.exp(_within(rng, policy.aspect)) * (width / height if preparation.fit == "stretch" else w / h)
         fits = min(width / (height * ratio), height * ratio / width)  # the share of the greatest part of this ratio
         most = min(policy.area[1], fits)
         pixels = rng.uniform(min(policy.area[0], most), most) * width * height
         # Whole pixels, so that a view that is not turned can be cut out.
         across = min(max(round(math.sqrt(pixels * ratio)), 1), width)
         down = min(max(round(math.sqrt(pixels / ratio)), 1), height)
-        left, top = _below(rng, width - across + 1), _below(rng, height - down + 1)
-        scale_x, scale_y = w / across, h / down
-        return np.array([[scale_x, 0.0, -left * scale_x], [0.0, scale_y, -top * scale_y], [0.0, 0.0, 1.0]])
+        return _cropped((0, 0, width, height), (across, down), (w, h), rng)
+    if policy.inner is not None:
+        ratio = width / height if preparation.fit == "stretch" else w / h
+        part = min(width, max(1, round(height * ratio))), min(height, max(1, round(width / ratio)))
+        begin = (width - part[0]) // 2, (height - part[1]) // 2
+        across, down = (max(1, round(policy.inner * side)) for side in part)
+        return _cropped((*begin, *part), (across, down), (w, h), rng)
     base = np.eye(3)
     base[:2] = preparation.to_network_matrix(width, height)
     for axis, (side, view) in enumerate(((width, w), (height, h))):
@@ -159,8 +171,20 @@ def _base(
     return base
 
 
-def _shape(policy: Policy, size_wh: tuple[int, int], rng: random.Random) -> NDArray[np.float64]:
-    """What is changed about the centre of the view: mirrored and scaled, then sheared, turned, tilted."""
+def _cropped(
+    within_xywh: tuple[int, int, int, int], part_wh: tuple[int, int], size_wh: tuple[int, int], rng: random.Random
+) -> NDArray[np.float64]:
+    """From the picture to a view of a part of it, which lies anywhere within another part."""
+    (x, y, width, height), (across, down) = within_xywh, part_wh
+    left, top = x + _below(rng, width - across + 1), y + _below(rng, height - down + 1)
+    scale_x, scale_y = size_wh[0] / across, size_wh[1] / down
+    return np.array([[scale_x, 0.0, -left * scale_x], [0.0, scale_y, -top * scale_y], [0.0, 0.0, 1.0]])
+
+
+def _shape(
+    policy: Policy, size_wh: tuple[int, int], rng: random.Random
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is changed about the centre of the view: mirrored and scaled, then sheared, turned; and at last tilted."""
     scale, aspect = math.exp(_within(rng, policy.scale)), math.exp(_within(rng, policy.aspect) / 2)
     if policy.area is not None:
         aspect = 1.0  # it is that of the part
@@ -173,9 +197,7 @@ def _shape(policy: Policy, size_wh: tuple[int, int], rng: random.Random) -> NDAr
     if policy.turn:
         shape = geometry.turned(turn) @ shape
     tilts = [_within(rng, policy.tilt) / (side / 2) for side in size_wh]
-    if policy.tilt:
-        shape = geometry.tilted(*tilts) @ shape
-    return shape
+    return shape, geometry.tilted(*tilts) if policy.tilt else np.eye(3)
 
 
 def _colours(policy: Policy, rng: random.Random) -> list[NDArray[np.float64]]:

@@ -22,7 +22,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from mirada.annotations import Boxes, Mask
+from mirada.annotations import Boxes, Label, Labels, Mask
 from mirada.image import colour, geometry
 from mirada.image.resample import Border, resampled, resampled_ids
 from mirada.image.tone import Tone, toned
@@ -36,7 +36,7 @@ NOISE: Final = 1 << 20
 NOISE_STEPS: Final = 32
 """To a standard deviation: noise is kept in whole numbers."""
 
-Truth = TypeVar("Truth")
+Truth = TypeVar("Truth", bound=Label | Labels | Boxes | Mask | None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,9 @@ class Draw:
             return cast("Truth", self.boxes(truth))
         if isinstance(truth, Mask):
             return cast("Truth", self.mask(truth))
-        return truth
+        if truth is None or isinstance(truth, Label | Labels):
+            return truth
+        raise TypeError(f"expected labels, boxes or a mask that was read, got {type(truth).__name__}")
 
     def undone(self, view: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture that a view came from, as far as geometry and colour can be undone; black where it was not seen.
@@ -165,12 +167,12 @@ def _blurred(view: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
 
 
 def _noisy(view: NDArray[np.uint8], deviation: float, begin: int) -> NDArray[np.uint8]:
-    table = _noise()
-    if view.size < NOISE:
-        begin %= NOISE - view.size
-        table = table[begin : begin + view.size]
+    table, end = _noise(), begin + view.size
+    if end > NOISE:  # it goes on from the beginning
+        around = np.concatenate([table[begin:], table[: min(begin, end - NOISE)]])
+        table = np.resize(around, view.size)
     else:
-        table = np.resize(table, view.size)
+        table = table[begin:end]
     steps = deviation / NOISE_STEPS
     return np.asarray(cv2.addWeighted(view, 1.0, table.reshape(view.shape), steps, -128 * steps), np.uint8)
 

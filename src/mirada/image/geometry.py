@@ -99,14 +99,15 @@ def seen_boxes(
     corners = np.insert(boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2), 2, 1.0, axis=2) @ matrix.T  # (N, 4, 3)
     moved, depth = corners[:, :, :2], corners[:, :, 2:]
     is_whole = ((moved >= 0) & (moved <= most * depth)).all(axis=(1, 2))  # never behind the eye, where depth is below 0
-    is_whole &= (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    is_whole &= has_area
     moved = moved[is_whole] / depth[is_whole]
     seen[is_whole], shares[is_whole] = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1), 1.0
 
     window = moved_points(inverse(matrix), [[0, 0], [w, 0], [w, h], [0, h]])
     is_near = ((boxes[:, :2] < window.max(axis=0)) & (boxes[:, 2:] > window.min(axis=0))).all(axis=1)
     polygon = [(x, y) for x, y in window.tolist()]
-    parts = {i: _cut(polygon, boxes[i].tolist()) for i in np.flatnonzero(is_near & ~is_whole).tolist()}
+    parts = {i: _cut(polygon, boxes[i].tolist()) for i in np.flatnonzero(is_near & has_area & ~is_whole).tolist()}
     parts = {i: part for i, part in parts.items() if _area(part) > 0}
     if parts:
         cut = list(parts)

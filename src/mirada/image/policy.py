@@ -7,7 +7,7 @@
 | standard | training from scratch: crops of 8 to 100 % of the picture, colours |
 | strong | the same, and more: shear, tilt, blur, noise, JPEG, a part erased, pictures mixed |
 | trivial | one change a view, of any strength (TrivialAugment, wide: Mueller and Hutter 2021) |
-| alexnet | crops of 224 from 256, mirrored, another light (Krizhevsky et al. 2012, section 4.1) |
+| alexnet | crops of 224 from the middle 256, mirrored, another light (Krizhevsky et al. 2012, section 4.1) |
 
 Does not know: pixels, random numbers.
 """
@@ -18,9 +18,11 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Final
 
 from mirada.errors import UsageError
+from mirada.image.prepare import is_number, is_whole
 
 __all__ = ["POLICIES", "Policy", "find_policy"]
 
@@ -31,13 +33,16 @@ Range = tuple[float, float]
 class Policy:
     """What a view may change. Every number is the greatest change; 0, or None, is none at all.
 
-    What is drawn is uniform between the greatest change one way and the other, but for `lighting`. Factors are drawn by
-    their logarithm, so that twice as much is as likely as half as much.
+    What goes two ways is drawn uniformly between the greatest change one way and the other, what goes one way between
+    none and the greatest; `lighting` is normally distributed, shares of `mixup` and `cutmix` have a beta distribution.
+    Factors are drawn by their logarithm, so that twice as much is as likely as half as much.
 
     Attributes:
         name: how to speak of it.
         area: the least and the greatest share of the picture that a random crop takes; a long picture may have no crop
             of the wished ratio that is so large. None for the part that the preparation takes.
+        inner: the share of the sides of the middle of the picture, the largest part of the ratio of the view, that a
+            crop takes, which lies anywhere in it; None for the part that the preparation takes. Not with `area`.
         aspect: of the ratio of the sides, the logarithm.
         scale: of the size, the logarithm.
         shift: of where the part that is taken lies, as a share of what is left over: with 1 it lies anywhere.
@@ -65,6 +70,7 @@ class Policy:
 
     name: str = "own"
     area: Range | None = None
+    inner: float | None = None
     aspect: float = 0.0
     scale: float = 0.0
     shift: float = 0.0
@@ -95,16 +101,23 @@ class Policy:
             raise ValueError(f"is_trivial: expected true or false, got {self.is_trivial!r}")
         for name, most in _MOST.items():
             value = getattr(self, name)
-            if not (_is_number(value) and 0 <= value <= most):
+            if not (is_number(value) and 0 <= value <= most):
                 raise ValueError(f"{name}: expected a number from 0 to {most:g}, got {value!r}")
         if self.area is not None and not (
-            isinstance(self.area, tuple) and len(self.area) == 2 and all(map(_is_number, self.area))
+            isinstance(self.area, tuple) and len(self.area) == 2 and all(map(is_number, self.area))
         ):
             raise ValueError(f"area: expected two numbers, got {self.area!r}")
         if self.area is not None and not 0 < self.area[0] <= self.area[1] <= 1:
             raise ValueError(f"area: expected shares above 0 and up to 1, the least first, got {self.area!r}")
-        if self.quality is not None and not (_is_whole(self.quality) and 1 <= self.quality <= 100):
+        if self.inner is not None and not (is_number(self.inner) and 0 < self.inner <= 1 and self.area is None):
+            raise ValueError(f"inner: expected a share above 0 and up to 1, and no area, got {self.inner!r}")
+        if self.quality is not None and not (is_whole(self.quality) and 1 <= self.quality <= 100):
             raise ValueError(f"quality: expected a whole number from 1 to 100, or none, got {self.quality!r}")
+
+    @cached_property
+    def changes_pictures(self) -> bool:
+        """Whether a view is ever anything but the picture itself, as it is prepared."""
+        return replace(self, name="", mixup=0.0, cutmix=0.0) != Policy("")
 
     def without_mirror(self) -> Policy:
         """The same for pictures whose mirror image is another thing, such as digits and text."""
@@ -134,14 +147,6 @@ class Policy:
             raise UsageError(f"policy: {error}") from error
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 _MOST: Final = {
     **dict.fromkeys(("mirror", "flip"), 1.0),
     **dict.fromkeys(("aspect", "scale", "brightness", "contrast", "saturation"), 3.0),
@@ -149,7 +154,7 @@ _MOST: Final = {
     **dict.fromkeys(("mixup", "cutmix", "blur"), 100.0),
     **dict.fromkeys(("light", "noise"), 255.0),
     **dict.fromkeys(("shift", "slide"), 1.0),
-    "shear": 80.0,
+    "shear": 40.0,  # from 45 on both together mirror the view
     "tilt": 0.45,  # of both axes together a corner comes as near as a tenth
     "lighting": 10.0,
     "erase": 0.9,
@@ -190,7 +195,7 @@ POLICIES: Final[Mapping[str, Policy]] = {
             cutmix=1.0,
         ),
         Policy("trivial", mirror=0.5, is_trivial=True),
-        Policy("alexnet", shift=1.0, mirror=0.5, lighting=0.1),
+        Policy("alexnet", inner=224 / 256, mirror=0.5, lighting=0.1),
     )
 }
 """By name."""

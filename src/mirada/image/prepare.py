@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import cv2
 import numpy as np
@@ -70,24 +70,24 @@ class Preparation:
     def __post_init__(self) -> None:
         if not (isinstance(self.size_wh, tuple) and len(self.size_wh) == 2):
             raise ValueError(f"size_wh: expected (width, height), got {self.size_wh!r}")
-        if not all(_is_whole(side) and 1 <= side <= MAX_SIDE for side in self.size_wh):
+        if not all(is_whole(side) and 1 <= side <= MAX_SIDE for side in self.size_wh):
             raise ValueError(f"size_wh: expected whole numbers from 1 to {MAX_SIDE:,}, got {self.size_wh!r}")
         if self.fit not in ("crop", "pad", "stretch"):
             raise ValueError(f"fit: expected 'crop', 'pad' or 'stretch', got {self.fit!r}")
-        if not (_is_number(self.zoom) and self.zoom >= 1):
+        if not (is_number(self.zoom) and self.zoom >= 1):
             raise ValueError(f"zoom: expected a number of at least 1, got {self.zoom!r}")
         if self.fit != "crop" and self.zoom != 1:
             raise ValueError(f"zoom: only fit='crop' can zoom; with fit={self.fit!r} it must be 1, got {self.zoom!r}")
-        if not (_is_whole(self.channels) and self.channels in (1, 3)):
+        if not (is_whole(self.channels) and self.channels in (1, 3)):
             raise ValueError(f"channels: expected 1 or 3, got {self.channels!r}")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if not (isinstance(values, tuple) and len(values) == self.channels and all(map(_is_number, values))):
+            if not (isinstance(values, tuple) and len(values) == self.channels and all(map(is_number, values))):
                 raise ValueError(f"{name}: expected {self.channels} number(s), one a channel, got {values!r}")
         if not all(0 <= value <= 1 for value in self.mean):
             raise ValueError(f"mean: expected numbers from 0 (black) to 1 (white), got {self.mean!r}")
         if not all(0 < value <= 1 for value in self.std):
             raise ValueError(f"std: expected numbers above 0 and up to 1, where white is 1, got {self.std!r}")
-        if not (_is_whole(self.pad_value) and 0 <= self.pad_value <= 255):
+        if not (is_whole(self.pad_value) and 0 <= self.pad_value <= 255):
             raise ValueError(f"pad_value: expected a whole number from 0 to 255, got {self.pad_value!r}")
 
     def to_network_matrix(self, width: int, height: int) -> NDArray[np.float64]:
@@ -287,9 +287,11 @@ def _as_pairs(coordinates: ArrayLike) -> NDArray[np.float64]:
     return array.reshape(*array.shape[:-1], array.shape[-1] // 2, 2)
 
 
-def _is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number that is neither infinite nor none; a whole one may be too large for a float."""
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))

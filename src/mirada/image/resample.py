@@ -187,13 +187,14 @@ class _Seen:
 
     @property
     def halvings(self) -> int:
-        return max(0, math.floor(math.log2(max(1.0, self.shrinks))))
+        most = max(1, self.end - self.begin)  # what is one pixel is not halved
+        return math.floor(math.log2(max(1.0, min(self.shrinks, most))))
 
     @property
     def padding(self) -> int:
         """Pixels to be added at the end, as many as are seen beyond it or more, so that halving comes out even.
 
-        None where it does so without: the border is where two halved pixels meet then, and may be added later.
+        0 where it does so without: the border is where two halved pixels meet then, and may be added later.
         """
         block = 2**self.halvings
         over = -(self.end - self.begin) % block

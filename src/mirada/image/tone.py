@@ -1,7 +1,9 @@
 """The single changes of TrivialAugment, in its wide space, and those of them that no matrix can make.
 
-Mueller and Hutter 2021, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", table 7. Contrast is
-changed about the middle grey and not about the mean of the picture, so that it is a matrix as the others.
+Mueller and Hutter 2021, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation". Other than there,
+contrast is changed about the middle grey and not about the mean of the picture, so that it is a matrix as the others; a
+shift is a share of the side, not 32 pixels whatever the size; strengths lie anywhere and not on 31 steps; and what is
+outside of the picture is as the preparation has it, not black.
 
 Does not know: random numbers, preparations, policies.
 """
@@ -50,7 +52,8 @@ def trivial(
 
     Args:
         change: one of `CHANGES`.
-        strength: from -1 to 1; 0 is no change, and of what has no direction the sign says nothing.
+        strength: from -1 to 1; 0 is no change, and of what has no direction the sign says nothing. Autocontrast and
+            equalise have no strength.
         size_wh: of the view.
     """
     shape, light = np.eye(3), colour.chained()
@@ -77,7 +80,7 @@ def trivial(
         case "posterise":
             tone = Tone("posterise", 8 - round(abs(strength) * BITS))
         case "solarise":
-            tone = Tone("solarise", 255 * (1 - abs(strength)))
+            tone = Tone("solarise", 256 * (1 - abs(strength)))
         case "autocontrast" | "equalise":
             tone = Tone("autocontrast" if change == "autocontrast" else "equalise")
     return shape, light, tone

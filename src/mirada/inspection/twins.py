@@ -37,10 +37,11 @@ SCALES: Final = (1.0, 0.95, 0.9, 0.85)
 FITS: Final = 0.84
 """The correlation that must be reached there."""
 FINE: Final = 64
-"""The side of the pictures for which the files are read again,"""
+"""The side of the pictures for which the files are read again."""
 FINE_SCALES: Final = (1.0, 0.975, 0.95, 0.925, 0.9, 0.875, 0.85)
+"""As `SCALES`, for these."""
 FINE_FITS: Final = 0.91
-"""and the correlation that must be reached there: 600 altered photos reach 0.923, 95 % of others do not."""
+"""The correlation that these must reach: of 577 altered photos all do (0.923), of 71 other pairs four."""
 SURE: Final = 0.9
 """The certainty that a pair must have."""
 KEPT: Final = 2_000

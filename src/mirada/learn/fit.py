@@ -70,7 +70,7 @@ def fit(
         train, val: prepared images; val may be empty, then the last epoch counts.
         task: gives the loss.
         recipe: the numbers.
-        seed: of the order of the images and their shifts.
+        seed: of the order of the images, their shifts or views, and what is mixed.
         device: where to train; None for the fastest.
         progress: told after each step.
 

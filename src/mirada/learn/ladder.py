@@ -89,7 +89,7 @@ class _Ladder:
         self.classes = len(job.dataset.class_names)
         self.notes: list[str] = []
         self.rungs: list[dict[str, Any]] = []
-        self.learnt: dict[str, Any] = {"method": "transfer: the ladder"}
+        self.learnt: dict[str, Any] = {"method": "transfer: the ladder", "policy": options.policy.to_json()}
         self.stores = Stores()
         self.train = Rows(job, "train", self.stores, options.policy)
         self.val = Rows(job, "val", self.stores)

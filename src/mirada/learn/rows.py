@@ -63,7 +63,14 @@ class Stores:
         Args:
             policy: of the views; "none" where only the first is kept, which is the same by all of them.
         """
-        content = [engine.program.key, engine.name, preparation.to_json(), VIEWS_VERSION, policy.to_json(), seed]
+        content = [
+            engine.program.key,
+            engine.name,
+            preparation.to_json(),
+            VIEWS_VERSION,
+            policy.to_json() | {"name": ""},
+            seed,
+        ]
         name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
         if name not in self._open:
             folder, layout = cache_folder("activations") / name, _layout(engine)
@@ -168,7 +175,7 @@ class Rows:
         if not self._samples:
             return np.zeros((0, body.features), np.float32)
         engine = self._engine(body_program(body, taps))
-        kept = self.stores.kept(engine, preparation, POLICIES["none"], self.job.seed)
+        kept = self.stores.kept(engine, preparation, POLICIES["none"], 0)
         before, begin = len(kept), time.perf_counter()
         places = self._extracted(engine, preparation, kept, (0,), stage)[:, 0]
         if len(kept) - before >= 100:

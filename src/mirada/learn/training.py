@@ -20,7 +20,7 @@ from mirada.backbone.body import Body
 from mirada.data import Part, Sample, read, split
 from mirada.data.views import policy_for
 from mirada.errors import DataError, ImageError, UsageError
-from mirada.image.policy import Policy
+from mirada.image.policy import POLICIES, Policy
 from mirada.learn.depths import Options, Retrain
 from mirada.learn.evaluation import Evaluation, evaluation_of
 from mirada.learn.job import Job, failures_json
@@ -125,6 +125,12 @@ def train(
         deadline = math.inf if minutes is None else begin + 60 * minutes
         views = policy or policy_for(dataset, "light", mirror)
         model, val_answers = climb(job, body, Options(retrain, deadline, until, views), keep, begun)
+        if retrain == "head" and (augment, mirror) != (None, None):
+            model = _noted(model, "A new head alone is solved for on the pictures as they are, without random views.")
+        elif views.mixup or views.cutmix:
+            model = _noted(
+                model, "Pictures are mixed where a listing is trained from scratch; the ladder does without."
+            )
     else:
         from mirada.learn.scratch import train_from_scratch
 
@@ -142,7 +148,8 @@ def train(
     if out is None:
         return model
     options = {"from": os.fspath(network), "seed": seed, "group": group, "weights": weights, **settings}
-    options["augment"] = augment.name if isinstance(augment, Policy) else augment
+    options["augment"] = _said(augment) if isinstance(augment, Policy) else augment
+    options["mirror"] = mirror
     options |= climbing if isinstance(source, Backbone) else {}
     return _saved(model, Path(out), evaluations, job, _command(data, options), key)
 
@@ -174,11 +181,18 @@ def _saved(model: Model, out: Path, evaluations: dict[Part, Evaluation], job: Jo
     return replace(model, path=path)
 
 
+def _said(policy: Policy) -> str:
+    """How a command names a policy: one of your own by a file that holds it."""
+    return policy.name if POLICIES.get(policy.name) == policy else f"{policy.name}.json"
+
+
 def _command(data: str | os.PathLike[str], options: dict[str, Any]) -> str:
     """The command line that trains the same model again."""
     words = ["mirada", "train", os.fspath(data)]
     for name, value in options.items():
-        if value is not None:
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name}")
+        elif value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
 

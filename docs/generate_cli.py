@@ -65,7 +65,7 @@ def _argument_in_usage(argument: Any) -> str:
 def _written(option: Any) -> list[str]:
     """How an option is written, the last spelling with the name of its value."""
     if option.is_flag:
-        return list(option.opts)
+        return [*option.opts, *option.secondary_opts]
     value = option.metavar or "VALUE"
     return [*option.opts[:-1], f"{option.opts[-1]} {value}".replace("|", "\\|")]
 

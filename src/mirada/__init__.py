@@ -58,6 +58,7 @@ _HOMES = {
     "Label": "mirada.annotations",
     "Labels": "mirada.annotations",
     "Outline": "mirada.annotations",
+    "Policy": "mirada.image.policy",
     "Mask": "mirada.annotations",
     "ArchitectureError": "mirada.errors",
     "ClaimError": "mirada.errors",
@@ -92,6 +93,7 @@ __all__ = [
     "ModelError",
     "NotationError",
     "Outline",
+    "Policy",
     "Prediction",
     "Preparation",
     "Report",
@@ -139,6 +141,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from mirada.image import Preparation, decode
+    from mirada.image.policy import Policy
     from mirada.inspection import Finding, Report, augment, check
     from mirada.learn import Evaluation, evaluate, train
     from mirada.model import Model, Prediction, engines, load, predict

@@ -276,6 +276,21 @@ def test_masks_round_trip(tmp_path: Path, has_parts: bool, rows: Any, class_name
         assert one.content_hash() == other.content_hash()
 
 
+def test_what_yolo_cannot_say_is_refused(tmp_path: Path) -> None:
+    draw(tmp_path / "in" / "a.png", (64, 48))
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 10, 60, 40], "iscrowd": 0}
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]}
+    for changed, size, message in (
+        ({}, (48, 64), "a.png: the annotations are of the picture lying on its side, 48 x 64"),
+        ({"bbox": [700, 10, 60, 40]}, (64, 48), "a.png: a box lies too far outside for YOLO"),
+    ):
+        images = [content["images"][0] | {"width": size[0], "height": size[1]}]
+        write_json(tmp_path / "in" / "x.json", content | {"images": images, "annotations": [annotation | changed]})
+        with pytest.raises(DataError, match=message):
+            convert(tmp_path / "in", tmp_path / "yolo", "yolo")
+        assert not (tmp_path / "yolo").exists()
+
+
 def test_a_wrong_size_is_still_found_after_converting(tmp_path: Path) -> None:
     """Boxes of a version twice as large: COCO and VOC keep the size that was said, YOLO's shares are of it."""
     draw(tmp_path / "in" / "a.png", (64, 48))

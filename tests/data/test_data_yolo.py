@@ -178,13 +178,22 @@ def test_descriptions_that_cannot_be_understood(tmp_path: Path, text: str, messa
 EXPECTED = "expected a class and x, y, width, height, or a class and at least three corners;"
 
 
+SHARES = "positions are shares of the image, 0 to 1 inside and up to 10 outside"
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ("0 a 1 1 1", "expected numbers only, found '0 a 1 1 1'."),
-        ("0 nan 1 1 1", "positions are shares of the image, from 0 to 1, found '0 nan 1 1 1'."),
-        ("0 0.5 0.5 1e400 1", "positions are shares of the image, from 0 to 1, found '0 0.5 0.5 1e400 1'."),
-        ("0 320 240 64 48", "positions are shares of the image, from 0 to 1, found '0 320 240 64 48'."),
+        ("0 nan 1 1 1", f"{SHARES}, found '0 nan 1 1 1'."),
+        (
+            "0 0.5 0.5 1e400 1",
+            f"{SHARES}, found '0 0.5 0.5 1e400 1'.",
+        ),
+        (
+            "0 320 240 64 48",
+            f"{SHARES}, found '0 320 240 64 48'.",
+        ),
         ("2 .5 .5 .1 .1", "there is no class '2'; names has 2, counted from 0."),
         ("-1 .5 .5 .1 .1", "there is no class '-1'; names has 2, counted from 0."),
         ("0.5 .5 .5 .1 .1", "there is no class '0.5'; names has 2, counted from 0."),

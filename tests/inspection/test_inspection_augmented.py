@@ -14,6 +14,7 @@ from PIL import Image
 from mirada.data import read
 from mirada.data.views import may_mirror, policy_of
 from mirada.errors import DataError, ImageError, UsageError
+from mirada.image.policy import Policy
 from mirada.inspection.augmented import augment
 
 
@@ -77,8 +78,18 @@ def test_a_policy_of_ones_own(photos: Path, tmp_path: Path) -> None:
     views(tmp_path / "sheet.png", 1, 2)
 
 
+def test_a_policy_from_python(photos: Path, tmp_path: Path) -> None:
+    assert policy_of({"turn": 5}) == policy_of(Policy(turn=5)) == Policy(turn=5)
+    augment(photos, tmp_path / "sheet.png", policy={"turn": 5}, rows=1, columns=2)
+    with pytest.raises(UsageError, match="a policy has no 'trun'"):
+        policy_of({"trun": 5})
+
+
 def test_digits_are_not_mirrored(photos: Path, tmp_path: Path) -> None:
     assert may_mirror(read(photos))
+    for name in "abc78":
+        shutil.copytree(photos / "x", tmp_path / "characters" / name)
+    assert not may_mirror(read(tmp_path / "characters"))
     assert not may_mirror(read("digits"))
     (tmp_path / "mirror.json").write_text(json.dumps({"mirror": 1.0}))
     for name, mirror in (("as", None), ("never", False), ("asked", True)):

@@ -80,6 +80,20 @@ def test_boxes_are_drawn_on_the_page(cuts: list[NDArray[np.uint8]], tmp_path: Pa
     assert report_page(report).count("<img ") == 1
 
 
+def test_a_folder_of_images_of_which_nothing_is_said(cuts: list[NDArray[np.uint8]], tmp_path: Path) -> None:
+    for number, picture in enumerate(cuts):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    Image.fromarray(cuts[1][:, ::-1]).save(tmp_path / "again.jpg", quality=90)
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    report = check(tmp_path, deep=False)
+    assert {finding.kind: [set(item.keys) for item in finding.items] for finding in report.findings} == {
+        "unreadable": [{"broken.png"}],
+        "copies": [{"1.png", "again.jpg"}],
+    }
+    assert report.dataset.kind == "images"
+    assert "again.jpg" in report_page(report)
+
+
 def test_deep_by_the_number_of_pictures(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     room = sys.modules["mirada.inspection.check"]  # the name in the package is the function

@@ -73,11 +73,18 @@ def coco(root: Path, boxes: dict[str, list[list[float]]], size: tuple[int, int] 
 
 
 GOOD = {f"good-{i}.png": [[2.0, 2.0, 20.0, 20.0]] for i in range(10)}
+IN_IT = "in a picture of 40 x 30"
 BOXES = [
     ({}, {}),
     ({"a.png": [[30, 20, 10.5, 10]]}, {}),  # half a pixel outside: rounding
-    ({"a.png": [[30, 20, 12, 10]]}, {"box-outside": [(("a.png",), "'cell' in a picture of 40 x 30")]}),
-    ({"a.png": [[-3, 20, 12, 10]]}, {"box-outside": [(("a.png",), "'cell' in a picture of 40 x 30")]}),
+    (
+        {"a.png": [[30, 20, 12, 10]]},
+        {"box-outside": [(("a.png",), "'cell' at 30, 20 to 42, 30 in a picture of 40 x 30")]},
+    ),
+    (
+        {"a.png": [[-3, 20, 12, 10]]},
+        {"box-outside": [(("a.png",), "'cell' at -3, 20 to 9, 30 in a picture of 40 x 30")]},
+    ),
     ({"a.png": [[3, 20, 0, 10]]}, {"box-empty": [(("a.png",), "'cell'")]}),
     ({"a.png": [[3, 20, 3, 10]]}, {"box-small": [(("a.png",), "'cell', 3 x 10 pixels")]}),
     (
@@ -91,6 +98,18 @@ BOXES = [
 @pytest.mark.parametrize(("boxes", "told"), BOXES)
 def test_boxes(boxes: dict[str, list[list[float]]], told: dict[str, object], tmp_path: Path) -> None:
     assert findings(coco(tmp_path / "data", GOOD | boxes)) == told
+
+
+def test_one_object_as_two_classes_and_classes_of_nothing(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data", GOOD)
+    content = json.loads((root / "instances.json").read_text())
+    content["categories"].append({"id": 9, "name": "dust"})
+    content["annotations"].append({"id": 99, "image_id": 3, "category_id": 9, "bbox": [2.0, 2.0, 20.0, 20.5]})
+    (root / "instances.json").write_text(json.dumps(content))
+    assert findings(root)["box-contradiction"] == [(("good-3.png",), "'cell' and 'dust'")]
+    convert(read(root), tmp_path / "yolo", "yolo")
+    (tmp_path / "yolo" / "data.yaml").write_text("train: images/train\nnames: [cell, dust, hair]\n")
+    assert findings(tmp_path / "yolo")["class-empty"] == [((), "'hair'")]
 
 
 def test_pictures_of_another_size_than_was_annotated(tmp_path: Path) -> None:
@@ -108,7 +127,7 @@ def test_masks(tmp_path: Path) -> None:
         mask[5:20, 5:20] = 1
         Image.fromarray(mask).save(tmp_path / "masks" / f"{number:02}.png")
     assert findings(tmp_path) == {}
-    Image.fromarray(np.zeros((15, 20), np.uint8)).save(tmp_path / "masks" / "03.png")
+    Image.fromarray(np.ones((15, 20), np.uint8)).save(tmp_path / "masks" / "03.png")
     said = "the picture is 40 x 30, its mask 20 x 15"
     assert findings(tmp_path) == {"mask-size": [(("images/03.png",), said)]}
 
@@ -126,6 +145,7 @@ def test_masks_that_are_broken_or_have_numbers_without_a_name(tmp_path: Path) ->
     assert {kind: [keys for keys, _ in cases] for kind, cases in found.items()} == {
         "mask-unreadable": [("images/05.png",)],
         "mask-values": [("images/03.png",)],
+        "no-object": [("images/03.png",)],  # of what is named
     }
     assert found["mask-values"][0][1] == "the mask has numbers that are no classes: [77]."
     with pytest.raises(DataError):
@@ -144,7 +164,7 @@ def test_many_boxes_are_held_against_each_other_as_all_against_all(tmp_path: Pat
     common = np.prod(np.maximum(high - low, 0), axis=2)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     share = common / (areas[:, None] + areas - common)
-    expected = np.argwhere(np.triu((share >= 0.9) & (ids[:, None] == ids), 1)).tolist()
+    expected = np.argwhere(np.triu(share >= 0.9, 1)).tolist()
     assert len(expected) > 20
     sample = Sample("a", Boxes(boxes, ids), array=np.zeros((9, 9), np.uint8))
     assert [list(pair) for pair in _doubled(sample)] == expected

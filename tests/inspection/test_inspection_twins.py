@@ -117,6 +117,20 @@ def _glance(picture: NDArray[np.uint8]) -> Glance:
     return found
 
 
+def test_one_file_with_two_masks(tmp_path: Path, cuts: list[NDArray[np.uint8]]) -> None:
+    for name in ("a", "b", "c"):
+        for folder in ("images", "masks"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        Image.fromarray(cuts[0] if name < "c" else cuts[3]).save(tmp_path / "images" / f"{name}.png")
+        mask = np.zeros(cuts[0].shape[:2], np.uint8)
+        mask[5:20, 5 : 20 + 5 * (name == "b")] = 1
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
+    dataset = read(tmp_path)
+    groups = twins(dataset, [glance(sample) for sample in dataset.samples])
+    (finding,) = twin_findings(dataset, groups)
+    assert (finding.kind, finding.items[0].said) == ("contradiction", "the same file, marked in two ways")
+
+
 def test_what_copies_do(cuts: list[NDArray[np.uint8]], tmp_path: Path) -> None:
     """One leaks from train to test, one stands under two classes, one is only there twice."""
     places = itertools.cycle(("train/x", "train/y"))

@@ -276,7 +276,7 @@ def _finding(finding: Finding) -> list[str]:
         more = f" and {len(item.keys) - FEW:,} more" if len(item.keys) > FEW else ""
         lines.append(f"        {': '.join(filter(None, (names + more, shown(item.said))))}")
     if len(finding.items) > FEW:
-        lines.append(f"        ... {len(finding.items) - FEW:,} more")
+        lines.append(f"        ... {len(finding.items) - FEW:,} more (--json has all, --html shows them)")
     return lines
 
 

@@ -135,15 +135,22 @@ def write_yolo(output: Output) -> None:
                 f"{sample.path or sample.key}: the image cannot be read, and YOLO's positions are shares of its size. "
                 "Fetch it again, or take it out."
             )
+        if size is not None and size != known and size == known[::-1]:
+            raise DataError(
+                f"{sample.path}: the annotations are of the picture lying on its side, {known[0]} x {known[1]}, which "
+                f"YOLO cannot say: upright it is {size[0]} x {size[1]}. mirada check lists all such."
+            )
         output.lost["Images of another size than was said, of which YOLO's shares are of the size that was said"] += (
             size not in (None, known)
         )
         labels = yolo.labels_of(place, output.folder)
         labels.parent.mkdir(parents=True, exist_ok=True)
-        rows = _yolo_rows(output, _boxes(sample), known)
+        boxes = _boxes(sample)
+        if (np.abs(boxes.boxes_xyxy) >= yolo.FURTHEST * np.array([*known, *known])).any():
+            raise DataError(f"{sample.path}: a box lies too far outside for YOLO. mirada check shows it.")
+        rows = _yolo_rows(output, boxes, known)
         labels.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    content: dict[str, Any] = {"path": "."}
-    content |= {part: f"images/{part}" for part in PARTS if part in parts}
+    content: dict[str, Any] = {part: f"images/{part}" for part in PARTS if part in parts}
     content["names"] = dict(enumerate(output.dataset.class_names))
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (output.folder / "data.yaml").write_text(text, encoding="utf-8")

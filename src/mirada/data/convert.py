@@ -32,6 +32,7 @@ from mirada.data.maskfile import MaskFile
 from mirada.data.masks import NOT_LABELLED
 from mirada.data.output import Output
 from mirada.data.samples import Dataset, Task, some
+from mirada.data.sources import read
 from mirada.data.text import class_name
 from mirada.data.threads import map_items
 from mirada.data.walk import is_folder, is_system
@@ -52,12 +53,12 @@ _HOLDS: Final[dict[Task, str]] = {
 
 
 def convert(
-    dataset: Dataset, out: str | os.PathLike[str], to: Format, *, progress: Progress = silent
+    data: str | os.PathLike[str] | Dataset, out: str | os.PathLike[str], to: Format, *, progress: Progress = silent
 ) -> tuple[str, ...]:
     """Write a data set in another format.
 
     Args:
-        dataset: as `mirada.data.read` gives it.
+        data: anything that `mirada.read` understands, or what it gave.
         out: the new folder.
         to: the format.
         progress: told how far it is.
@@ -70,6 +71,7 @@ def convert(
         DataError: what was read cannot be written, such as an image that is gone.
     """
     task, write = _WRITERS[format_of(to)]
+    dataset = data if isinstance(data, Dataset) else read(data, is_learnt_from=False)
     if task != dataset.task:
         fitting = " or ".join(name for name, (for_task, _) in _WRITERS.items() if for_task == dataset.task)
         raise UsageError(

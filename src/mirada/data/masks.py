@@ -7,7 +7,7 @@ VOC/   JPEGImages/a.jpg SegmentationClass/a.png  ImageSets/Segmentation/train.tx
 
 A mask is a PNG, palette or grey, whose numbers are classes. `classes.txt` beside the folders names them, one a line,
 from number 0 on; without it the numbers that are met are the names. 255 is not labelled, where it is no class; where
-the masks hold 0 and 255 only, these are background and object.
+the masks hold 0 and 255 only, these are two classes: those that are named, else background and object.
 """
 
 from __future__ import annotations
@@ -199,6 +199,8 @@ def _classes(
     listed = next((root / name for name in CLASSES if is_file(root / name)), None)
     if listed is not None:
         names = _names(listed)
+        if numbers <= {0, NOT_LABELLED} and NOT_LABELLED in numbers and len(names) == 2:
+            return names, (0, NOT_LABELLED), None
         ignored = None if len(names) > NOT_LABELLED else NOT_LABELLED
         strange = sorted(numbers - set(range(len(names))) - {ignored})
         if strange and not may_be_broken:

@@ -175,8 +175,8 @@ class Dataset:
     Args:
         name: the name of the folder or file, or "digits".
         root: where it was read, or None for a built-in set.
-        kind: "class folders", "train/val/test folders", "CSV", "IDX", "digits", "COCO", "Pascal VOC", "YOLO" or
-            "masks".
+        kind: "class folders", "train/val/test folders", "CSV", "IDX", "digits", "COCO", "Pascal VOC", "YOLO", "masks",
+            or "images" of which nothing is said.
         class_names: sorted, but those of masks in the order of their numbers; the place of a name is its class id.
         samples: train before val before test, where the source gives parts.
         notes: plain sentences about what was ignored or is odd.

@@ -30,10 +30,10 @@ from mirada.data.digits import read_digits
 from mirada.data.folders import LAYOUTS, read_folders
 from mirada.data.idx import holds_idx, read_mnist
 from mirada.data.masks import mask_folders, read_masks
-from mirada.data.samples import Dataset
+from mirada.data.samples import Dataset, Sample, key_of
 from mirada.data.table import TABLE_SUFFIXES, read_table
 from mirada.data.voc import read_voc, voc_files
-from mirada.data.walk import is_folder, list_folder
+from mirada.data.walk import images_below, is_folder, list_folder, skip_notes
 from mirada.data.yolo import read_yolo, yolo_files
 from mirada.errors import DataError, UsageError
 from mirada.image import IMAGE_SUFFIXES
@@ -59,7 +59,8 @@ def read(
         kind: one of `KINDS`, for a folder that can be read in several ways; None: by what lies there.
         is_learnt_from: whether an empty class folder, or a table without rows to train on, is an error; else a note.
         may_be_broken: whether images and masks that are missing, cannot be read or have numbers without a meaning are
-            kept, so that `mirada.check` can name them all; else they are errors, or left out with a note.
+            kept, so that `mirada.check` can name them all, and a folder of images of which nothing is said is read;
+            else they are errors, or left out with a note.
 
     Raises DataError where nothing is there, where it is of no known kind, or where a class to learn has no images; and
     UsageError where it is of another kind than is asked for.
@@ -111,7 +112,19 @@ def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_b
         )
     if ways and kind is None:
         return next(iter(ways.values()))[1]()
+    if may_be_broken and kind is None and _is_flat(path):
+        images, skipped = images_below(path)
+        samples = tuple(Sample(key_of(image, path), None, path=image) for image in images)
+        return Dataset(path.resolve().name, path, "images", (), samples, tuple(skip_notes(skipped)))
     return read_folders(path, is_learnt_from=is_learnt_from)
+
+
+def _is_flat(path: Path) -> bool:
+    """Whether images lie in a folder itself, and in none inside."""
+    folders, files = list_folder(path)
+    return any(file.suffix.lower() in IMAGE_SUFFIXES for file in files) and not any(
+        images_below(folder)[0] for folder in folders
+    )
 
 
 def _read_file(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_broken: bool) -> Dataset:

@@ -29,7 +29,7 @@ from mirada.errors import DataError, ImageError
 from mirada.image import IMAGE_SUFFIXES
 from mirada.image.size import size_wh
 
-__all__ = ["DECIMALS", "read_yolo", "yolo_files"]
+__all__ = ["DECIMALS", "FURTHEST", "read_yolo", "yolo_files"]
 
 DECIMALS: Final = 6
 """Of a pixel, to which positions are read."""
@@ -185,7 +185,10 @@ def _rows(labels: Path, class_ids: Mapping[int, int]) -> Iterator[tuple[float, .
         except ValueError:
             raise DataError(f"{where}: expected numbers only, found {shown(row)}.") from None
         if not all(-FURTHEST < number < FURTHEST for number in numbers[1:]):
-            raise DataError(f"{where}: positions are shares of the image, from 0 to 1, found {shown(row)}.")
+            raise DataError(
+                f"{where}: positions are shares of the image, 0 to 1 inside and up to {FURTHEST} outside, "
+                f"found {shown(row)}."
+            )
         if len(numbers) != 5 and (len(numbers) < 7 or len(numbers) % 2 == 0):
             raise DataError(
                 f"{where}: expected a class and x, y, width, height, or a class and at least three corners; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -42,7 +43,7 @@ def augment(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    policy: str | Policy = "light",
+    policy: str | Policy | Mapping[str, object] = "light",
     mirror: bool | None = None,
     rows: int = 4,
     columns: int = 8,
@@ -54,7 +55,7 @@ def augment(
     Args:
         source: an image, or a data set.
         out: the file of the picture, .png or .jpg; an earlier one is replaced.
-        policy: what may change, its name, or a JSON file of it.
+        policy: what may change: the name of a policy, a JSON file, its fields, or a policy.
         mirror: whether views are mirrored left to right; None: as the policy says, but digits never are.
         rows: how many pictures of a data set; of one image, how many rows of views.
         columns: how many views of each, the first as it is.

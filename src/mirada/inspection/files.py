@@ -107,7 +107,7 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             "look",
             f"Pictures more than {LONG:g} times as long as wide",
             "A square cut from the middle misses most of them.",
-            "See whether what they show is in the middle; train with the whole picture (fit pad) if not.",
+            "See whether what they show is in the middle, and cut the pictures to it if not.",
             long,
         ),
         *finding_of(

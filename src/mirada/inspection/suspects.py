@@ -43,6 +43,8 @@ DOUBT: Final = 0.6
 """By how much another label must be more likely, for a label to be shown."""
 UNLIKE: Final = 4.0
 """Robust standard deviations from the usual distance to the nearest, from which a picture is unlike all others."""
+LONELY: Final = 1.2
+"""How many times as far from the nearest three as these are from theirs, from which a picture is alone."""
 MIRRORED: Final = 300
 """Pictures that are looked at mirrored, but no more than a third of all."""
 COLLIDES: Final = 0.25
@@ -57,10 +59,12 @@ class Suspicion:
         doubt: (N,), -1 to 1: by how much the best other label is more likely than the given one; NaN where the class
             has too few pictures to tell.
         other: (N,), the class id of that label.
+        given: (N,), 0 to 1: how likely the given label is; NaN likewise.
     """
 
     doubt: NDArray[np.float64]
     other: NDArray[np.int64]
+    given: NDArray[np.float64]
 
 
 def features_of(
@@ -116,12 +120,13 @@ def suspicion(
         seed: of the division into folds.
         near: as `neighbours` gives them, where they are known.
     """
-    doubt, other = np.full(len(class_ids), np.nan), np.full(len(class_ids), -1)
+    doubt, likely = np.full(len(class_ids), np.nan), np.full(len(class_ids), np.nan)
+    other = np.full(len(class_ids), -1)
     counts = np.bincount(class_ids + 1, minlength=classes + 1)
     judged = np.flatnonzero((counts[class_ids + 1] >= FEWEST) & (class_ids >= 0))
     present = np.unique(class_ids[judged])
     if len(present) < 2:
-        return Suspicion(doubt, other)
+        return Suspicion(doubt, other, likely)
     ids = np.full(len(class_ids), -1)
     ids[judged] = np.searchsorted(present, class_ids[judged])
     shares = _out_of_fold(features[judged], ids[judged], len(present), seed)  # (M, K)
@@ -132,9 +137,9 @@ def suspicion(
     given = shares[rows, ids].copy()
     shares[rows, ids] = -1
     best = shares.argmax(axis=1)
-    doubt[judged] = shares[rows, best] - given
+    doubt[judged], likely[judged] = shares[rows, best] - given, given
     other[judged] = present[best]
-    return Suspicion(doubt, other)
+    return Suspicion(doubt, other, likely)
 
 
 def suspect_findings(
@@ -154,7 +159,7 @@ def suspect_findings(
     near, cosines = neighbours(features)
     found: list[Finding] = []
     notes = ["Wrong labels were not looked for: that takes one class a picture."]
-    if dataset.task == "classify":
+    if dataset.task == "classify" and dataset.class_names:
         notes = []
         ids = np.array([sample.class_ids[0] if sample.label is not None else -1 for sample in samples])
         suspects = suspicion(features, ids, len(dataset.class_names), near=near)
@@ -162,7 +167,7 @@ def suspect_findings(
         labelled = np.flatnonzero(ids >= 0)
         mine = [samples[i] for i in labelled]
         found += _mirror_findings(dataset, mine, features[labelled], ids[labelled], progress)
-    return found + _unlike_findings(samples, cosines), notes
+    return found + _unlike_findings(samples, near, cosines), notes
 
 
 def _out_of_fold(features: NDArray[np.float32], ids: NDArray[np.int64], classes: int, seed: int) -> NDArray[np.float32]:
@@ -191,29 +196,35 @@ def _label_findings(dataset: Dataset, samples: Sequence[Sample], suspects: Suspi
     order = np.argsort(-np.nan_to_num(suspects.doubt, nan=-2), kind="stable")
     names = dataset.class_names
     items = [
-        Item((samples[i].key,), f"'{names[samples[i].class_ids[0]]}', looks like '{names[suspects.other[i]]}'")
+        Item(
+            (samples[i].key,),
+            f"'{names[samples[i].class_ids[0]]}' ({suspects.given[i]:.0%} likely), looks like "
+            f"'{names[suspects.other[i]]}' ({suspects.given[i] + suspects.doubt[i]:.0%})",
+        )
         for i in order.tolist()
         if suspects.doubt[i] >= DOUBT
     ]
     return finding_of(
         "label",
         "look",
-        "Labels that are probably wrong",
+        "Labels that may be wrong",
         "Wrong labels in train teach mistakes; in test they count right answers as wrong.",
-        "Look at each, the surest first, and correct those that are wrong.",
+        "Look at each, the most doubtful first, and correct those that are wrong: of a clean set most are right.",
         items,
     )
 
 
-def _unlike_findings(samples: Sequence[Sample], cosines: NDArray[np.float32]) -> list[Finding]:
+def _unlike_findings(samples: Sequence[Sample], near: NDArray[np.int64], cosines: NDArray[np.float32]) -> list[Finding]:
+    """Far from the nearest three, beside others, and beside these three: a few of another kind are near each other."""
     far = 1 - cosines[:, :3].mean(axis=1)
+    around = far[near[:, :3]].mean(axis=1)
     middle = np.median(far)
     spread = 1.4826 * np.median(np.abs(far - middle)) + 1e-6
     order = np.argsort(-far)
     items = [
         Item((samples[i].key,), f"the most alike is {percent(float(max(0.0, cosines[i].max())))} alike")
         for i in order.tolist()
-        if far[i] > middle + UNLIKE * spread
+        if far[i] > middle + UNLIKE * spread and far[i] > LONELY * around[i]
     ]
     return finding_of(
         "unlike",
@@ -254,11 +265,13 @@ def _mirror_findings(
         others = np.bincount(mirrored[mine], minlength=len(dataset.class_names))
         others[class_id] = 0
         into = int(others.argmax())
-        share = others[into] / mine.sum()
-        if share >= COLLIDES:
+        if others[into] >= max(FEWEST, COLLIDES * mine.sum()):
             names = dataset.class_names
             items.append(
-                Item((), f"'{names[class_id]}' becomes '{names[into]}' in {percent(float(share))} of {mine.sum()}")
+                Item(
+                    (),
+                    f"'{names[class_id]}' becomes '{names[into]}' in {others[into]} of {mine.sum()} looked at",
+                )
             )
     return finding_of(
         "mirror",

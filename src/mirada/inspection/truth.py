@@ -66,7 +66,7 @@ def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) ->
     few = [
         Item((), f"'{name}': {counts[class_id]:,}")
         for class_id, name in sorted(enumerate(names), key=lambda each: counts[each[0]])
-        if counts[class_id] < FEW
+        if 0 < counts[class_id] < FEW
     ]
     most, least = max(counts.values(), default=0), min((counts[i] for i in range(len(names))), default=0)
     unbalanced = []
@@ -74,15 +74,15 @@ def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) ->
         by_count = sorted(range(len(names)), key=lambda i: counts[i])
         shown = [*by_count[:3], *by_count[-3:]]
         unbalanced = [Item((), f"'{names[i]}': {counts[i]:,}") for i in dict.fromkeys(shown)]
+    nothing = {"detect": ((),), "tag": ((),), "segment": ((0,),)}.get(dataset.task, ())
     empty = [
-        Item((sample.key,))
-        for sample in dataset.samples
-        if dataset.task in ("detect", "tag") and sample.truth is not None and not sample.class_ids
+        Item((sample.key,)) for sample in dataset.samples if sample.truth is not None and sample.class_ids in nothing
     ]
+    without = [Item((), f"'{name}'") for class_id, name in enumerate(names) if not counts[class_id]]
     unsaid = [
         Item((sample.key,))
         for sample, glance in zip(dataset.samples, glances, strict=True)
-        if sample.truth is None and isinstance(glance, Glance)
+        if sample.truth is None and isinstance(glance, Glance) and dataset.kind != "images"
     ]
     return [
         *finding_of(
@@ -100,6 +100,14 @@ def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) ->
             "What a model makes of them is not judged by it.",
             "Add pictures of them, or give no parts: mirada train divides class by class.",
             absent,
+        ),
+        *finding_of(
+            "class-empty",
+            "look",
+            "Classes of which there is nothing",
+            "Either they are left over from another set, or what was marked is not read as it was meant.",
+            "See whether they should be there, and whether their numbers are those of the annotations.",
+            without,
         ),
         *finding_of(
             "few",
@@ -137,7 +145,7 @@ def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) ->
 
 
 def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:
-    outside, empty, doubled, small, sizes = [], [], [], [], []
+    outside, empty, doubled, torn, small, sizes = [], [], [], [], [], []
     for sample, glance in zip(dataset.samples, glances, strict=True):
         if not isinstance(sample.truth, Boxes) or isinstance(glance, ImageError):
             continue
@@ -150,15 +158,19 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
         for i, name in enumerate(names):
             box = tuple(boxes[i].tolist())
             if min(box[:2]) < -OUTSIDE or box[2] > width + OUTSIDE or box[3] > height + OUTSIDE:
-                outside.append(Item((sample.key,), f"'{name}' in a picture of {width} x {height}", (box,)))
+                outside.append(
+                    Item((sample.key,), f"'{name}' at {_edges(box)} in a picture of {width} x {height}", (box,))
+                )
             elif sides[i].min() <= 0:
                 empty.append(Item((sample.key,), f"'{name}'", (box,)))
             elif sides[i].min() < NARROW:
                 small.append(Item((sample.key,), f"'{name}', {sides[i, 0]:.0f} x {sides[i, 1]:.0f} pixels", (box,)))
-        doubled += [
-            Item((sample.key,), f"'{names[i]}' twice", (tuple(boxes[i].tolist()), tuple(boxes[j].tolist())))
-            for i, j in _doubled(sample)
-        ]
+        for i, j in _doubled(sample):
+            both = tuple(boxes[i].tolist()), tuple(boxes[j].tolist())
+            if names[i] == names[j]:
+                doubled.append(Item((sample.key,), f"'{names[i]}' twice", both))
+            else:
+                torn.append(Item((sample.key,), f"'{names[i]}' and '{names[j]}'", both))
     return [
         *finding_of(
             "wrong-size",
@@ -193,6 +205,14 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             doubled,
         ),
         *finding_of(
+            "box-contradiction",
+            "look",
+            "Objects that are marked as two classes",
+            "A detector is told that the same object is both, and neither.",
+            "Decide which it is, if it is not meant so.",
+            torn,
+        ),
+        *finding_of(
             "box-small",
             "look",
             f"Boxes with a side below {NARROW:g} pixels",
@@ -204,24 +224,22 @@ def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
 
 
 def _doubled(sample: Sample) -> list[tuple[int, int]]:
-    """Pairs of boxes of one class that cover each other: each is held against those that begin about where it does."""
+    """Pairs of boxes that cover each other: each is held against those that begin about where it does."""
     assert isinstance(sample.truth, Boxes)
-    boxes, ids = sample.truth.boxes_xyxy, sample.truth.class_ids
+    boxes = sample.truth.boxes_xyxy
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    order = np.flatnonzero(areas > 0)
+    order = order[np.argsort(boxes[order, 0], kind="stable")]
+    lefts = boxes[order, 0]
+    # what two boxes share is no wider than either, so the left edges are this near where they share enough
+    reach = lefts + (boxes[order, 2] - lefts) * (1 - DOUBLED) / DOUBLED
     found = []
-    for class_id in np.unique(ids):
-        order = np.flatnonzero((ids == class_id) & (areas > 0))
-        order = order[np.argsort(boxes[order, 0], kind="stable")]
-        lefts = boxes[order, 0]
-        # what two boxes share is no wider than either, so the left edges are this near where they share enough
-        reach = lefts + (boxes[order, 2] - lefts) * (1 - DOUBLED) / DOUBLED
-        ends = np.searchsorted(lefts, reach, side="right")
-        for place, end in enumerate(ends.tolist()):
-            i, others = order[place], order[place + 1 : end]
-            low, high = np.maximum(boxes[i, :2], boxes[others, :2]), np.minimum(boxes[i, 2:], boxes[others, 2:])
-            common = np.prod(np.maximum(high - low, 0), axis=1)
-            share = common / (areas[i] + areas[others] - common)
-            found += [(min(int(i), int(j)), max(int(i), int(j))) for j in others[share >= DOUBLED]]
+    for place, end in enumerate(np.searchsorted(lefts, reach, side="right").tolist()):
+        i, others = order[place], order[place + 1 : end]
+        low, high = np.maximum(boxes[i, :2], boxes[others, :2]), np.minimum(boxes[i, 2:], boxes[others, 2:])
+        common = np.prod(np.maximum(high - low, 0), axis=1)
+        share = common / (areas[i] + areas[others] - common)
+        found += [(min(int(i), int(j)), max(int(i), int(j))) for j in others[share >= DOUBLED]]
     return sorted(found)
 
 
@@ -281,3 +299,7 @@ def _mask_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> 
 
 def _wh(size_wh: tuple[int, int] | None) -> str:
     return "unknown" if size_wh is None else f"{size_wh[0]} x {size_wh[1]}"
+
+
+def _edges(box: tuple[float, ...]) -> str:
+    return "{:.0f}, {:.0f} to {:.0f}, {:.0f}".format(*box)

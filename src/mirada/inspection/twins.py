@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.data import Dataset
+from mirada.data import Dataset, Sample
 from mirada.errors import ImageError
 from mirada.image.align import Sketch, align
 from mirada.inspection.findings import Finding, Item, finding_of
@@ -113,6 +113,14 @@ def _fits(one: NDArray[np.uint8], other: NDArray[np.uint8], scales: Sequence[flo
     return False
 
 
+def _differ(dataset: Dataset, samples: Sequence[Sample]) -> bool:
+    """Whether other boxes or another mask is said of equal files."""
+    try:
+        return len({sample.said(dataset.class_names) for sample in samples}) > 1
+    except ImageError:  # a mask that cannot be read is told elsewhere
+        return False
+
+
 def twin_findings(dataset: Dataset, groups: Sequence[Twins]) -> list[Finding]:
     """Copies, by what they do: leak from part to part, contradict each other, or only repeat."""
     leaks, torn, repeated = [], [], []
@@ -126,7 +134,9 @@ def twin_findings(dataset: Dataset, groups: Sequence[Twins]) -> list[Finding]:
         keys = tuple(sample.key for sample in samples)
         if len(parts) > 1:
             leaks.append(Item(keys, f"{said}, in {' and '.join(str(part) for part in sorted(parts, key=str))}"))
-        if len(truths) > 1 and dataset.task in ("classify", "tag"):
+        if group.is_one_file and dataset.task in ("detect", "segment") and _differ(dataset, samples):
+            torn.append(Item(keys, f"{said}, marked in two ways"))
+        elif len(truths) > 1 and dataset.task in ("classify", "tag"):
             names = [", ".join(dataset.class_names[i] for i in ids) or "no class" for ids in sorted(truths)]
             torn.append(Item(keys, f"{said}, as {' and as '.join(names)}"))
         elif len(parts) == 1:
@@ -143,7 +153,7 @@ def twin_findings(dataset: Dataset, groups: Sequence[Twins]) -> list[Finding]:
         *finding_of(
             "contradiction",
             "mend",
-            "The same picture under several labels",
+            "The same picture with different labels",
             "No answer to it can be right, and the model is pulled both ways.",
             "Decide which label is right, or allow several labels.",
             torn,

@@ -66,6 +66,8 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         return augment_rows(result)
     if result["name"] == "duplicates":
         return [duplicates_row(result)]
+    if result["name"] == "labels":
+        return [labels_row(result)]
     if result["name"] == "check":
         return check_rows(result)
     if result["name"] == "regularise":
@@ -211,6 +213,18 @@ def duplicates_row(result: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
+def labels_row(result: dict[str, Any]) -> tuple[str, str, str]:
+    """How many changed labels are the most doubtful."""
+    runs = result["runs"]
+    first = statistics.mean(run["found_among_the_first"]["0.1"] for run in runs)
+    shown, right = (sum(run[what] for run in runs) for what in ("shown", "shown_and_changed"))
+    return (
+        f"`mirada check --deep`, {result['share']:.0%} of the labels of {result['data']} changed, mean of {len(runs)}",
+        f"{first:.1%} of them among the first 10 %; of {shown} labels that are shown {right} were changed",
+        "",
+    )
+
+
 def check_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What it costs beside decoding."""
     return [
@@ -272,7 +286,7 @@ def _machine(result: dict[str, Any]) -> str:
 
 def _is_timed(result: dict[str, Any]) -> bool:
     """Whether what it says depends on the speed of the machine."""
-    return not result["name"].startswith(("killed_", "retrieval", "copies", "duplicates", "regularise"))
+    return not result["name"].startswith(("killed_", "retrieval", "copies", "duplicates", "labels", "regularise"))
 
 
 def main() -> int:

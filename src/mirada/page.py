@@ -9,6 +9,8 @@ Does not know: models, files, what a page says.
 from __future__ import annotations
 
 import base64
+import errno
+import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -137,7 +139,7 @@ def check_page(path: Path) -> None:
                 if not there.read(15).lower().startswith(b"<!doctype html>"):
                     raise UsageError(f"{path} is there already, and no page: give another name")
         elif not path.parent.is_dir():
-            raise UsageError(f"{path}: the page cannot be written (there is no folder {path.parent})")
+            raise UsageError(f"{path}: the page cannot be written ({os.strerror(errno.ENOENT)})")
     except OSError as error:
         raise UsageError(f"{path}: the page cannot be written ({error.strerror})") from error
 

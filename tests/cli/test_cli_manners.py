@@ -15,7 +15,10 @@ from mirada.cli.commands import app
 from mirada.cli.progress import progress_bar
 from mirada.progress import silent
 
-COMMANDS = ("layers", "train", "evaluate", "predict", "engines", "index", "search", "similar", "atlas")
+COMMANDS = (
+    *("layers", "check", "convert", "augment", "train", "evaluate", "predict", "engines"),
+    *("index", "search", "similar", "atlas"),
+)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

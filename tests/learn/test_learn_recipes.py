@@ -29,6 +29,7 @@ def test_the_numbers_that_stay() -> None:
         "learning_rate": 2e-3,
         "weight_decay": 5e-2,
         "shift": 0.0625,
+        "policy": None,
     }
 
 

@@ -104,7 +104,9 @@ def convert(data: str, out: str, form: str, kind: str | None) -> None:
 @click.option(
     "--columns", metavar="N", type=NUMBER, default=8, show_default=True, help="Views of each, itself among them."
 )
-@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers."
+)
 @kind_option
 def augment(
     source: str,

@@ -55,9 +55,9 @@ class Changes:
     Attributes:
         new: images that were not there before.
         changed: those whose content is another now.
-        moved: those whose content was there under another path, or was touched only: the network did not see them.
+        moved: those whose content was there under another path: the network did not see them.
         gone: those that are no longer there.
-        unchanged: those that were left as they are.
+        unchanged: those whose content is what it was, also where the file was touched.
         unread: those that could not be read, and why, by path.
         notes: plain sentences about what was passed over.
     """
@@ -192,7 +192,7 @@ class _Run:
         self.met = {found.file for found in collection.images}
         self.contents = {known.hash for known in self.known.values()}
         self.unread: dict[bytes, tuple[str, bytes]] = {}
-        self.counts = dict.fromkeys(("new", "changed", "moved"), 0)
+        self.counts = dict.fromkeys(("new", "changed", "moved", "unchanged"), 0)
         self.rows: list[Row] = []
         self.seen: list[tuple[NDArray[np.float16], bytes | None] | None] = []
         self.committed = time.monotonic()
@@ -212,14 +212,14 @@ class _Run:
     def changes(self) -> Changes:
         """Do it all."""
         doubtful = [found for found in self.collection.images if not self._is_unchanged(found)]
-        unchanged = len(self.collection.images) - len(doubtful)
+        self.counts["unchanged"] = len(self.collection.images) - len(doubtful)
         self._take(doubtful)
         self.makes.rest()  # what comes now needs memory of its own
         gone = self._remove_gone()
         self._tell_unread()
         _settle(self.table, self.before_change)
         unread = {os.fsdecode(file): reason for file, (reason, _) in self.unread.items()}
-        return Changes(**self.counts, gone=gone, unchanged=unchanged, unread=unread, notes=self.collection.notes)
+        return Changes(**self.counts, gone=gone, unread=unread, notes=self.collection.notes)
 
     def _is_unchanged(self, found: Found) -> bool:
         known = self.known.get(found.file)
@@ -301,7 +301,11 @@ class _Run:
             if chosen:
                 self.table.put([rows[i] for i in chosen], np.stack([vectors[i] for i in chosen]), are_new=are_new)
         for row, seen, known in zip(self.rows, self.seen, is_known, strict=True):
-            self.counts["moved" if seen is None else "changed" if known else "new"] += 1
+            before = self.known.get(row["file"])
+            if before is not None and (before.hash, before.said) == (row["hash"], row["said"]):
+                self.counts["unchanged"] += 1  # but for the time of its last change
+            else:
+                self.counts["moved" if seen is None else "changed" if known else "new"] += 1
             self.known[row["file"]] = Known(*(row[name] for name in ("bytes", "modified", "hash", "said", "source")))
         self.rows, self.seen, self.committed = [], [], time.monotonic()
 

@@ -36,7 +36,7 @@ def test_output_size_by_hand(W: int, F: int, S: int, P: int, rounding: str, out:
 
 
 @given(sizes, filters, strides, pads, st.sampled_from(["exact", "floor", "ceil"]))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_output_size_counts_the_windows_of_a_sliding_loop(W: int, F: int, S: int, P: int, rounding: str):
     size = output_size(W, F, S, P, rounding)
     starts = window_starts(W, F, S, P, rounding)
@@ -99,7 +99,7 @@ def test_fitting_paddings_of_a_pool_stay_within_half_its_filter():
 
 
 @given(sizes, filters, strides, pads, st.integers(1, 3), st.booleans())
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_fitting_values_fit_and_are_the_nearest(W: int, taps: int, S: int, P: int, dilation: int, is_pool: bool):
     dilation = 1 if is_pool else dilation
     P = min(P, taps // 2) if is_pool else P

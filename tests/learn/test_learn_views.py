@@ -67,15 +67,14 @@ def test_a_grey_network_sees_grey_views(textures: Path) -> None:
     assert seen(pixels, POLICIES["strong"]).shape == (30, 20, 24, 1)
 
 
-@pytest.mark.parametrize("name", ["light", "strong"])
-def test_digits_are_learnt_from_views(name: str) -> None:
+def test_digits_are_learnt_from_views() -> None:
     """With mixed pictures too: chance is 10 %."""
-    model = train("digits", "lenet5", epochs=6, augment=name)
+    model = train("digits", "lenet5", epochs=6, augment="strong")
     recipe = model.training["recipe"]
-    assert recipe["policy"]["name"] == name
+    assert recipe["policy"]["name"] == "strong"
     assert recipe["policy"]["mirror"] == 0
     assert json.loads(json.dumps(recipe)) == recipe
-    assert model.scores["test"]["accuracy"] > (0.8 if name == "light" else 0.5)
+    assert model.scores["test"]["accuracy"] > 0.5
 
 
 def test_the_ladder_sees_the_views_that_were_asked_for(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

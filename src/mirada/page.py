@@ -122,9 +122,10 @@ _HEAD = (
 )
 
 
-def footer() -> Markup:
-    """Who made the page, and that it is whole in itself."""
-    return tag("footer", f"Made by mirada {__version__}. One file; it loads nothing from elsewhere.")
+def footer(said: str = "") -> Markup:
+    """Who made the page, what else is to be said, and that the page is whole in itself."""
+    words = (f"Made by mirada {__version__}.", said, "One file; it loads nothing from elsewhere.")
+    return tag("footer", " ".join(filter(None, words)))
 
 
 def check_page(path: Path) -> None:

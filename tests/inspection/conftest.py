@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.datasets import load_sample_images
 
 SIDE = 200
@@ -19,3 +22,13 @@ def cuts() -> list[NDArray[np.uint8]]:
             for left in range(0, 640 - SIDE + 1, SIDE):
                 found.append(np.ascontiguousarray(photograph[top : top + SIDE, left : left + SIDE]))
     return found
+
+
+@pytest.fixture
+def photos(cuts: list[NDArray[np.uint8]], tmp_path: Path) -> Path:
+    """Two classes of pictures with which nothing is wrong."""
+    for number, picture in enumerate(cuts):
+        place = tmp_path / "photos" / ("x" if number % 2 else "y")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place / f"{number}.png")
+    return tmp_path / "photos"

@@ -18,15 +18,6 @@ from mirada.image.policy import Policy
 from mirada.inspection.augmented import augment
 
 
-@pytest.fixture
-def photos(cuts: list[NDArray[np.uint8]], tmp_path: Path) -> Path:
-    for number, picture in enumerate(cuts):
-        place = tmp_path / "photos" / ("x" if number % 2 else "y")
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(place / f"{number}.png")
-    return tmp_path / "photos"
-
-
 def views(path: Path, rows: int, columns: int) -> NDArray[np.uint8]:
     """The sheet, and that it has a row of views for each row."""
     sheet = np.asarray(Image.open(path).convert("RGB"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,16 +19,6 @@ def findings(root: Path) -> dict[str, list[tuple[tuple[str, ...], str]]]:
     dataset = read(root, is_learnt_from=False)
     found = file_findings(dataset, [glance(sample) for sample in dataset.samples])
     return {finding.kind: [(item.keys, item.said) for item in finding.items] for finding in found}
-
-
-@pytest.fixture
-def photos(cuts: list[NDArray[np.uint8]], tmp_path: Path) -> Path:
-    """Two classes of pictures with which nothing is wrong."""
-    for number, picture in enumerate(cuts):
-        place = tmp_path / "photos" / ("x" if number % 2 else "y")
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(place / f"{number}.png")
-    return tmp_path / "photos"
 
 
 def test_of_good_pictures_nothing_is_said(photos: Path) -> None:

@@ -35,7 +35,7 @@ from mirada.data.samples import Dataset, Task, some
 from mirada.data.sources import read
 from mirada.data.text import class_name
 from mirada.data.threads import map_items
-from mirada.data.walk import is_folder, is_system
+from mirada.data.walk import is_folder, is_system, lies_in
 from mirada.errors import DataError, UsageError
 from mirada.progress import Progress, silent
 from mirada.words import visible
@@ -99,7 +99,7 @@ def _check_place(place: Path, dataset: Dataset) -> None:
     if os.path.lexists(place):
         raise UsageError(f"{place} is there already: name a new folder with -o")
     root = dataset.root
-    if root is not None and is_folder(root) and place.resolve().is_relative_to(root.resolve()):
+    if root is not None and lies_in(place, root):
         raise UsageError(f"{place} lies in {root}, into which nothing is written: name a folder elsewhere with -o")
 
 

@@ -17,7 +17,17 @@ from mirada.data.samples import Sample, Skipped
 from mirada.errors import DataError
 from mirada.image import IMAGE_SUFFIXES
 
-__all__ = ["images_below", "images_in", "is_file", "is_folder", "is_system", "list_folder", "skip_notes", "walk"]
+__all__ = [
+    "images_below",
+    "images_in",
+    "is_file",
+    "is_folder",
+    "is_system",
+    "lies_in",
+    "list_folder",
+    "skip_notes",
+    "walk",
+]
 
 # What operating systems leave behind. It was never anybody's image, so it is passed over without a word.
 SYSTEM_NAMES: Final = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", ".directory"})
@@ -42,6 +52,11 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def lies_in(place: Path, folder: Path) -> bool:
+    """Whether a place, which need not exist, lies below a folder, all links followed; False where it is no folder."""
+    return is_folder(folder) and place.resolve().is_relative_to(folder.resolve())
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:

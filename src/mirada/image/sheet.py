@@ -18,7 +18,7 @@ from mirada.image.policy import POLICIES, Policy
 from mirada.image.prepare import Preparation, with_channels
 from mirada.image.resample import Border
 
-__all__ = ["class_colour", "sheet"]
+__all__ = ["GAP", "class_colour", "sheet"]
 
 GAP: Final = 4
 """White pixels between two views."""

@@ -16,18 +16,17 @@ from PIL.PngImagePlugin import PngInfo
 from mirada.data.samples import Dataset, MaskFile, Sample
 from mirada.data.sources import read
 from mirada.data.views import policy_for, policy_of
-from mirada.data.walk import is_folder
+from mirada.data.walk import lies_in
 from mirada.errors import DataError, ImageError, UsageError
 from mirada.files import write_whole
 from mirada.image import IMAGE_SUFFIXES, Preparation
 from mirada.image.policy import Policy
-from mirada.image.sheet import sheet
+from mirada.image.sheet import GAP, sheet
 
 __all__ = ["augment"]
 
 SIDE: Final = 160
 """Of a view, in pixels."""
-GAP: Final = 4
 SUFFIXES: Final = (".png", ".jpg", ".jpeg")
 LOOKED_AT: Final = 4_096
 """Bytes of a file that is there, in which the mark is looked for."""
@@ -93,7 +92,7 @@ def _check_place(path: Path, source: Path) -> None:
     """Refuse a place where something would be lost, or that lies inside the data."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: the name must end with .png or .jpg")
-    if is_folder(source) and path.resolve().is_relative_to(source.resolve()):
+    if lies_in(path, source):
         raise UsageError(f"{path} lies in {source}, into which nothing is written: name a file elsewhere with -o")
     try:
         if os.path.lexists(path) and MARK.encode() not in path.read_bytes()[:LOOKED_AT]:

@@ -79,6 +79,7 @@ def glance(sample: Sample) -> Glance | ImageError:
 def _of(content: str, image: NDArray[np.uint8], kind: str, mode: str, turned: int) -> Glance:
     height, width = image.shape[:2]
     small = _smaller(image)
+    spread = _spread(small)
     edge = round(EDGE * SMALL)
     return Glance(
         content,
@@ -86,7 +87,7 @@ def _of(content: str, image: NDArray[np.uint8], kind: str, mode: str, turned: in
         kind,
         mode,
         turned,
-        _spread(small) if _spread(small) >= PLAIN else _spread(image),
+        spread if spread >= PLAIN else _spread(image),
         np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8),
         np.asarray(cv2.resize(small, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.uint8),
         np.asarray(cv2.resize(small[edge:-edge, edge:-edge], (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.uint8),

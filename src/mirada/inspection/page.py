@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.data import Sample
+from mirada.data import PARTS, Sample
 from mirada.data.threads import map_items
 from mirada.errors import ImageError
 from mirada.inspection.check import Report
 from mirada.inspection.findings import Finding, Item
-from mirada.page import Markup, page, table, tag, thumbnail
-from mirada.version import __version__
+from mirada.page import Markup, footer, page, table, tag, thumbnail
 from mirada.words import counted
 
 __all__ = ["report_page"]
@@ -46,9 +45,7 @@ def report_page(report: Report) -> str:
     ]
     if not report.is_deep:
         body.append(tag("p", "Labels and odd pictures were not looked at: mirada check --deep does.", class_="small"))
-    body.append(
-        tag("footer", f"Made by mirada {__version__}. Nothing was changed. One file; it loads nothing from elsewhere.")
-    )
+    body.append(footer("Nothing was changed."))
     return page(f"Check of {dataset.name}", *body)
 
 
@@ -61,7 +58,7 @@ def _ways(report: Report) -> Markup:
 
 def _overview(report: Report) -> Markup:
     dataset = report.dataset
-    parts = [part for part in ("train", "val", "test") if any(sample.part == part for sample in dataset.samples)]
+    parts = [part for part in PARTS if any(sample.part == part for sample in dataset.samples)]
     counts = {part: Counter(c for s in dataset.samples if s.part == part for c in s.class_ids) for part in parts}
     whole: Counter[int] = Counter(class_id for sample in dataset.samples for class_id in sample.class_ids)
     rows = [

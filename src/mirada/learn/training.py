@@ -19,6 +19,7 @@ from mirada.backbone import BUILTIN, Backbone, find
 from mirada.backbone.body import Body
 from mirada.data import Part, Sample, read, split
 from mirada.data.views import policy_for
+from mirada.data.walk import lies_in
 from mirada.errors import DataError, ImageError, UsageError
 from mirada.image.policy import POLICIES, Policy
 from mirada.learn.depths import Options, Retrain
@@ -240,7 +241,7 @@ def check_place(out: Path, data: Path) -> None:
     """
     if not is_unfinished(out):
         check_new(out)
-    if data.is_dir() and out.absolute().resolve().is_relative_to(data.resolve()):
+    if lies_in(out, data):
         raise UsageError(
             f"{out} lies inside the data {data}, where nothing is written: give a place outside it with -o"
         )

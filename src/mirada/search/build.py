@@ -294,15 +294,14 @@ class _Run:
         if not self.rows:
             return
         rows, vectors = self._filled()
-        is_known = [row["file"] in self.known for row in self.rows]
+        before = [self.known.get(row["file"]) for row in self.rows]
         _unsettle(self.table, self.before_change)
         for are_new in (True, False):
-            chosen = [i for i, known in enumerate(is_known) if known is not are_new]
+            chosen = [i for i, known in enumerate(before) if (known is None) is are_new]
             if chosen:
                 self.table.put([rows[i] for i in chosen], np.stack([vectors[i] for i in chosen]), are_new=are_new)
-        for row, seen, known in zip(self.rows, self.seen, is_known, strict=True):
-            before = self.known.get(row["file"])
-            if before is not None and (before.hash, before.said) == (row["hash"], row["said"]):
+        for row, seen, known in zip(self.rows, self.seen, before, strict=True):
+            if known is not None and (known.hash, known.said) == (row["hash"], row["said"]):
                 self.counts["unchanged"] += 1  # but for the time of its last change
             else:
                 self.counts["moved" if seen is None else "changed" if known else "new"] += 1

@@ -19,7 +19,7 @@ import yaml
 from annotated import coco, draw, write_json, write_mask, xml
 
 from mirada.annotations import Boxes
-from mirada.data import Dataset, convert, read, split
+from mirada.data import Dataset, Fault, convert, read, split
 from mirada.data.convert import FORMATS
 from mirada.data.maskfile import MaskFile
 from mirada.errors import DataError, MiradaError
@@ -207,10 +207,21 @@ def holds_together(dataset: Dataset, scratch: Path) -> None:
     assert sorted(i for part in divided.parts.values() for i in part) == list(range(len(dataset)))
 
 
+def faults_of(place: Path) -> tuple[Fault, ...]:
+    """What is left out where all that cannot be understood is to be named; where nothing can be read, nothing is."""
+    try:
+        dataset = read(place, is_learnt_from=False, may_be_broken=True)
+    except MiradaError:
+        return ()
+    assert len({sample.key for sample in dataset.samples}) == len(dataset)
+    return dataset.faults
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutants_are_read_or_refused(tmp_path: Path, kind: str) -> None:
     make, replaced, given = KINDS[kind]
     refusals: list[str] = []
+    first_faults: list[str | None] = []
     read_ones: list[int] = []
     for seed in range(SEEDS):
         rng = random.Random(f"{kind} {seed}")
@@ -219,18 +230,22 @@ def test_mutants_are_read_or_refused(tmp_path: Path, kind: str) -> None:
         assert read(root / given).kind == kind
         mutated(rng.choice(files), replaced, rng)
         try:
+            faults = faults_of(root / given)
             dataset = read(root / given)
         except MiradaError as error:
             refusals.append(str(error))
+            first_faults.append(faults[0].said if faults else None)
         except Exception as error:
             error.add_note(f"seed {seed}")
             raise
         else:
             read_ones.append(seed)
+            assert not faults
             holds_together(dataset, tmp_path / "scratch")
         shutil.rmtree(root)
         shutil.rmtree(tmp_path / "scratch", ignore_errors=True)
     assert len(refusals) + len(read_ones) == SEEDS
+    assert all(said in (None, refusal) for said, refusal in zip(first_faults, refusals, strict=True))
     assert min(len(refusals), len(read_ones)) >= 5
     assert [message for message in refusals if not message.startswith(str(tmp_path))] == []
 

@@ -8,14 +8,15 @@ import pytest
 from PIL import Image
 
 from mirada.annotations import Boxes, Label, Labels, Outline
+from mirada.data.faults import Fault, Faults
 from mirada.data.maskfile import MaskFile
 from mirada.data.samples import (
     Dataset,
     Sample,
     Truth,
-    check_distinct,
     check_learnable,
     class_labels,
+    distinct,
     key_of,
     part_order,
     some,
@@ -160,11 +161,15 @@ def test_parts_have_an_order() -> None:
 
 def test_no_two_samples_have_the_same_key() -> None:
     one, two = (Sample("a", None, part, array=np.zeros((1, 1), np.uint8)) for part in ("train", "val"))
-    check_distinct("pets", [one, Sample("b", None, array=np.zeros((1, 1), np.uint8))])
+    other = Sample("b", None, array=np.zeros((1, 1), np.uint8))
+    assert distinct("pets", [one, other], Faults()) == (one, other)
     for pair, both in (((one, one), ""), ((one, two), ", in train and in val")):
         with pytest.raises(DataError) as caught:
-            check_distinct("pets", pair)
+            distinct("pets", pair, Faults())
         assert str(caught.value) == f"pets: 'a' is there twice{both}. Keep it in one place."
+        faults = Faults(are_kept=True)
+        assert distinct("pets", [*pair, other], faults) == (pair[0], other)
+        assert faults.found == [Fault("twice", str(caught.value), "a")]
 
 
 def test_labels_are_numbered_in_plain_sorted_order() -> None:

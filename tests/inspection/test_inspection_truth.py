@@ -192,3 +192,49 @@ def test_a_missing_image_of_each_format_is_found_by_the_check(tmp_path: Path) ->
         else:
             with pytest.raises(DataError, match=r"exist|not there"):
                 read(data)
+
+
+def test_what_cannot_be_understood_is_listed_with_its_picture(tmp_path: Path) -> None:
+    root = coco(tmp_path / "coco", GOOD)
+    convert(read(root), tmp_path / "yolo", "yolo")
+    labels = tmp_path / "yolo" / "labels" / "train"
+    (labels / "good-3.txt").write_text("0 0.5 0.5 0.2\n")
+    (labels / "good-5.txt").write_text("cell 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n")
+    found = findings(tmp_path / "yolo")
+    assert found.keys() == {"not-understood", "few"}
+    assert found["not-understood"] == [
+        (
+            ("images/train/good-3.png",),
+            "labels/train/good-3.txt, line 1: expected a class and x, y, width, height, or a class and at least "
+            "three corners; found 4 numbers.",
+        ),
+        (
+            ("images/train/good-5.png",),
+            "labels/train/good-5.txt, line 1: expected numbers only, found 'cell 0.5 0.5 0.2 0.2'.",
+        ),
+    ]
+    assert check(tmp_path / "yolo", deep=False).must_be_mended
+
+
+def test_a_picture_in_two_parts_is_a_finding(tmp_path: Path) -> None:
+    root = coco(tmp_path / "coco", GOOD)
+    for name in ("train.json", "val.json"):
+        (root / name).write_text((root / "instances.json").read_text())
+    (root / "instances.json").unlink()
+    (cases,) = (cases for kind, cases in findings(root).items() if kind == "listed-twice")
+    assert [keys for keys, _ in cases] == [(name,) for name in GOOD]
+    assert "there twice, in train and in val" in cases[0][1]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("Mango", "mango"), ["'Mango' (10) and 'mango' (12)"]),
+        (("red_apple", "Red apple", "red-apple"), ["'Red apple' (12) and 'red-apple' (14) and 'red_apple' (10)"]),
+        (("+1", "-1"), None),
+        (("c", "c++"), None),
+    ],
+)
+def test_classes_whose_names_are_alike(names: tuple[str, ...], told: list[str] | None, tmp_path: Path) -> None:
+    found = findings(class_folders(tmp_path / "data", {name: 10 + 2 * i for i, name in enumerate(names)}))
+    assert [said for _, said in found.get("class-alike", [])] == (told or [])

@@ -9,6 +9,7 @@
 | `coco`, `voc`, `yolo` | one reader a kind, for boxes; `runs`: COCO's runs of pixels |
 | `masks`, `maskfile` | images with a mask each; the numbers of one mask |
 | `text` | annotation files, read within bounds |
+| `faults` | `Fault`: a place that cannot be understood, and whether reading goes on |
 | `split` | `split`: a `Dataset` -> train, val and test, with copies kept together |
 | `units` | what must not be divided, and how the rest is shared out |
 | `manifest` | a split on disk, and `verify`: what has changed since |
@@ -18,6 +19,7 @@
 """
 
 from mirada.data.convert import convert
+from mirada.data.faults import Fault
 from mirada.data.loader import Batch, load_all, prepared, prepared_batches
 from mirada.data.manifest import Changes, Entry, Fractions, Manifest, read_manifest, verify, write_manifest
 from mirada.data.samples import PARTS, Dataset, Part, Sample, Skipped
@@ -32,6 +34,7 @@ __all__ = [
     "Changes",
     "Dataset",
     "Entry",
+    "Fault",
     "Fractions",
     "Manifest",
     "Part",

@@ -17,7 +17,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final, TypeGuard
@@ -25,9 +25,10 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 
 from mirada.annotations import Boxes, Outline
+from mirada.data.faults import Faults
 from mirada.data.folders import PART_NAMES
 from mirada.data.runs import runs_of
-from mirada.data.samples import PARTS, Dataset, Part, Sample, check_distinct, key_of, some
+from mirada.data.samples import PARTS, Dataset, Part, Sample, distinct, key_of, some
 from mirada.data.text import FAR, bytes_of, class_name, shown
 from mirada.data.walk import is_file, is_folder, list_folder
 from mirada.errors import DataError
@@ -62,31 +63,35 @@ def coco_files(root: Path) -> list[Path]:
     return [file for file in files if file.suffix.lower() == ".json" and is_file(file) and _looks_like(file)]
 
 
-def read_coco(root: Path, files: Sequence[Path], may_be_broken: bool = False) -> Dataset:
+def read_coco(root: Path, files: Sequence[Path], faults: Faults | None = None) -> Dataset:
     """Read one file, or one a part.
 
     Args:
         root: what was given: a folder, or the file.
         files: COCO's JSON.
-        may_be_broken: whether images that do not exist are kept.
+        faults: keeps what cannot be understood; where they are kept, so are images that do not exist.
 
     Raises:
         DataError: a file cannot be understood; the message names the file, and the annotation.
     """
+    faults = faults or Faults()
     folder = root if root not in files else _folder_of(root)
     chosen = {None: files[0]} if root in files else _by_part(root, files)
-    read = {part: _File(path, folder, may_be_broken) for part, path in chosen.items()}
+    read: dict[Part | None, _File] = {}
+    for part, path in chosen.items():
+        with faults.kept():
+            read[part] = _File(path, folder, faults)
     used = sorted({name for file in read.values() for name in file.used})
-    if not used:
-        raise DataError(
+    if not read or not (used or faults.found):
+        raise faults.first_or(
             f"{root}: there is no object in {some(path.name for path in chosen.values())}: its list of annotations is "
             "empty. Give the file that was written after marking."
         )
     class_ids = {name: class_id for class_id, name in enumerate(used)}
-    samples = [sample for part in (None, *PARTS) if part in read for sample in read[part].samples(part, class_ids)]
-    check_distinct(root, samples)
+    each = (sample for part in (None, *PARTS) if part in read for sample in read[part].samples(part, class_ids))
+    samples = distinct(root, each, faults)
     notes = tuple(_notes(list(read.values()), used, folder, samples))
-    return Dataset(folder.resolve().name, root, "COCO", tuple(used), tuple(samples), notes, "detect")
+    return Dataset(folder.resolve().name, root, "COCO", tuple(used), samples, notes, "detect", tuple(faults.found))
 
 
 def part_of(path: Path, root: Path) -> Part | None:
@@ -126,29 +131,58 @@ def _by_part(root: Path, files: Sequence[Path]) -> dict[Part | None, Path]:
 class _File:
     """One file, checked."""
 
-    def __init__(self, path: Path, root: Path, may_be_broken: bool) -> None:
-        self.path, self._root, self._may_be_broken = path, root, may_be_broken
+    def __init__(self, path: Path, root: Path, faults: Faults) -> None:
+        self.path, self._root, self._faults = path, root, faults
         self.small_polygons, self.without_box = 0, 0
         content = _load(path)
-        self.names = self._categories(content)
-        self.images = self._images(content)
+        categories, images, annotations = (
+            self._rows(content, name) for name in ("categories", "images", "annotations")
+        )
+        self.names: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        for place, row in enumerate(categories):
+            with faults.kept():
+                self._add_category(row, f"categories[{place}]")
+        self.images: dict[int, tuple[str, tuple[int, int] | None]] = {}
+        for place, row in enumerate(images):
+            with faults.kept():
+                self._add_image(row, f"images[{place}]")
+        if not self.images:
+            raise faults.first_or(f"{path}: there is no image in it.")
+        self._home = self._folder()
+        left_out = _ids(images) - self.images.keys(), _ids(categories) - self.names.keys()
         self.objects: dict[int, list[_Object]] = defaultdict(list)
-        for place, annotation in enumerate(self._rows(content, "annotations")):
-            self._add(annotation, f"annotations[{place}]")
+        for place, row in enumerate(annotations):
+            try:
+                self._add(row, f"annotations[{place}]", *left_out)
+            except DataError as error:
+                faults.add(error, self._key(row))
         self.used = {self.names[each.category] for objects in self.objects.values() for each in objects}
 
     def samples(self, part: Part | None, class_ids: dict[str, int]) -> list[Sample]:
         """One an image, in the order of their names."""
-        folder = self._folder()
         samples = [
-            Sample(key_of(folder / name, self._root), self._boxes(number, class_ids), part, folder / name, None, size)
+            Sample(
+                key_of(self._home / name, self._root),
+                self._boxes(number, class_ids),
+                part,
+                self._home / name,
+                None,
+                size,
+            )
             for name, number, size in sorted((name, number, size) for number, (name, size) in self.images.items())
         ]
         missing = [sample.path for sample in samples if sample.path is not None and not is_file(sample.path)]
-        if missing and not self._may_be_broken:
+        if missing and not self._faults.are_kept:
             more = f" The same is true of {len(missing) - 1:,} more." if len(missing) > 1 else ""
             raise DataError(f"{self.path}: the image {missing[0]} does not exist.{more}")
         return samples
+
+    def _key(self, annotation: object) -> str | None:
+        """That of the image that an annotation is of, where it says so."""
+        image = annotation.get("image_id") if isinstance(annotation, dict) else None
+        known = self.images.get(image) if isinstance(image, int) else None
+        return None if known is None else key_of(self._home / known[0], self._root)
 
     def _boxes(self, image: int, class_ids: dict[str, int]) -> Boxes:
         objects = self.objects.get(image, [])
@@ -180,33 +214,24 @@ class _File:
             raise self._wrong(f"{place}.{name}", "a whole number", value)
         return value
 
-    def _categories(self, content: dict[str, Any]) -> dict[int, str]:
-        names: dict[int, str] = {}
-        numbers: dict[str, int] = {}
-        for index, row in enumerate(self._rows(content, "categories")):
-            place = f"categories[{index}]"
-            number, name = self._id(self._row(row, place), "id", place), class_name(row.get("name"))
-            if name is None:
-                raise self._wrong(f"{place}.name", "a text", row.get("name"))
-            if number in names or name in numbers:
-                other = f"another category has the {'id' if number in names else 'name'} of {shown(row)}"
-                raise DataError(f"{self.path}: {place}: {other}. Call it otherwise, or give both one id.")
-            names[number], numbers[name] = name, number
-        return names
+    def _add_category(self, category: object, place: str) -> None:
+        row = self._row(category, place)
+        number, name = self._id(row, "id", place), class_name(row.get("name"))
+        if name is None:
+            raise self._wrong(f"{place}.name", "a text", row.get("name"))
+        if number in self.names or name in self._numbers:
+            other = f"another category has the {'id' if number in self.names else 'name'} of {shown(row)}"
+            raise DataError(f"{self.path}: {place}: {other}. Call it otherwise, or give both one id.")
+        self.names[number], self._numbers[name] = name, number
 
-    def _images(self, content: dict[str, Any]) -> dict[int, tuple[str, tuple[int, int] | None]]:
-        images: dict[int, tuple[str, tuple[int, int] | None]] = {}
-        for index, row in enumerate(self._rows(content, "images")):
-            place = f"images[{index}]"
-            number, name = self._id(self._row(row, place), "id", place), row.get("file_name")
-            if not isinstance(name, str) or PurePath(name).suffix.lower() not in IMAGE_SUFFIXES or "\0" in name:
-                raise self._wrong(f"{place}.file_name", "the name of a file with the suffix of an image", name)
-            if number in images:
-                raise self._wrong(f"{place}.id", "one that no other image has", number)
-            images[number] = name.replace("\\", "/"), self._size(row, place)
-        if not images:
-            raise DataError(f"{self.path}: there is no image in it.")
-        return images
+    def _add_image(self, image: object, place: str) -> None:
+        row = self._row(image, place)
+        number, name = self._id(row, "id", place), row.get("file_name")
+        if not isinstance(name, str) or PurePath(name).suffix.lower() not in IMAGE_SUFFIXES or "\0" in name:
+            raise self._wrong(f"{place}.file_name", "the name of a file with the suffix of an image", name)
+        if number in self.images:
+            raise self._wrong(f"{place}.id", "one that no other image has", number)
+        self.images[number] = name.replace("\\", "/"), self._size(row, place)
 
     def _size(self, row: dict[str, Any], place: str) -> tuple[int, int] | None:
         width, height = row.get("width"), row.get("height")
@@ -216,9 +241,12 @@ class _File:
             raise self._wrong(f"{place}, width and height,", "whole numbers of pixels", (width, height))
         return width, height
 
-    def _add(self, annotation: object, place: str) -> None:
+    def _add(self, annotation: object, place: str, images_left_out: Set[int], categories_left_out: Set[int]) -> None:
+        """An annotation of an image or a category that was left out is left out too: that is one fault, not many."""
         row = self._row(annotation, place)
         image, category = (self._id(row, name, place) for name in ("image_id", "category_id"))
+        if image in images_left_out or category in categories_left_out:
+            return
         if image not in self.images:
             raise self._wrong(f"{place}.image_id", "the id of one of the images", image)
         if category not in self.names:
@@ -336,6 +364,12 @@ def _notes(files: Sequence[_File], used: Sequence[str], root: Path, samples: Seq
     if unlisted:
         names = some(key_of(file, root) for file in unlisted)
         yield f"Images that no annotation file lists were left out ({len(unlisted):,}): {names}."
+
+
+def _ids(rows: Sequence[object]) -> set[int]:
+    """The ids of rows, as far as they have one."""
+    ids = (row.get("id") for row in rows if isinstance(row, dict))
+    return {value for value in ids if isinstance(value, int) and not isinstance(value, bool)}
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from mirada.data.faults import Faults
 from mirada.data.folders import PART_NAMES
 from mirada.data.maskfile import MaskFile, numbers_in
 from mirada.data.samples import Dataset, Part, Sample, Skipped, key_of, part_order, some
@@ -67,22 +68,29 @@ def mask_folders(root: Path) -> list[Pair]:
     )
 
 
-def read_masks(root: Path, pairs: Sequence[Pair], may_be_broken: bool = False) -> Dataset:
+def read_masks(root: Path, pairs: Sequence[Pair], faults: Faults | None = None) -> Dataset:
     """Read pairs of folders; each mask is looked at, to learn which classes there are.
 
     Args:
         root: the folder of the data set.
         pairs: folders of images and of masks.
-        may_be_broken: whether masks are kept that cannot be read, or have numbers that `classes.txt` does not name.
+        faults: keeps what cannot be understood; where it is kept, so are masks that cannot be read, or have numbers
+            that `classes.txt` does not name.
 
     Raises:
         DataError: no image has a mask, or one cannot be understood.
     """
-    read = [_matched(root, pair) for pair in pairs]
+    faults = faults or Faults()
+    read = []
+    for pair in pairs:
+        with faults.kept():
+            read.append(_matched(root, pair, faults))
+    if not read:
+        raise faults.first_or(f"{root}: no image has a mask.")
     found = sorted((each for own, _ in read for each in own), key=lambda each: (part_order(each[2]), each[0]))
     notes = tuple(note for _, own in read for note in own)
-    numbers = _numbers([mask for _, mask, _ in found], may_be_broken)
-    names, values, ignored = _classes(root, numbers, may_be_broken)
+    numbers = _numbers([mask for _, mask, _ in found], faults.are_kept)
+    names, values, ignored = _classes(root, numbers, faults.are_kept)
     class_ids = {value: class_id for class_id, value in enumerate(values)}
     samples = [
         Sample(
@@ -93,7 +101,7 @@ def read_masks(root: Path, pairs: Sequence[Pair], may_be_broken: bool = False) -
         )
         for (image, mask, part), own in zip(found, numbers, strict=True)
     ]
-    return Dataset(root.resolve().name, root, "masks", names, tuple(samples), notes, "segment")
+    return Dataset(root.resolve().name, root, "masks", names, tuple(samples), notes, "segment", tuple(faults.found))
 
 
 def _pair(folder: Path, part: Part | None) -> list[Pair]:
@@ -114,11 +122,11 @@ def _holds_masks(folder: Path) -> bool:
     return any(file.suffix.lower() in suffixes for file in list_folder(folder)[1])
 
 
-def _matched(root: Path, pair: Pair) -> tuple[list[Pair], list[str]]:
+def _matched(root: Path, pair: Pair, faults: Faults) -> tuple[list[Pair], list[str]]:
     """The images of a pair of folders that have a mask, with it; and notes on what is left out."""
     folder, masks_folder, part = pair
-    images, skipped = _by_stem(folder, IMAGE_SUFFIXES)
-    masks, skipped_masks = _by_stem(masks_folder, MASK_SUFFIXES)
+    images, skipped = _by_stem(folder, IMAGE_SUFFIXES, faults)
+    masks, skipped_masks = _by_stem(masks_folder, MASK_SUFFIXES, faults)
     mask_of = {
         stem: masks[f"{stem}{ending}"]
         for ending in reversed(ENDINGS)
@@ -128,7 +136,7 @@ def _matched(root: Path, pair: Pair) -> tuple[list[Pair], list[str]]:
     if not mask_of:
         raise DataError(_no_masks(root, folder, masks_folder, masks))
     lists = root / "ImageSets" / "Segmentation"
-    parts = listed_parts(lists, images) if masks_folder.name.lower() == "segmentationclass" else {}
+    parts = listed_parts(lists, images, faults) if masks_folder.name.lower() == "segmentationclass" else {}
     wanted = set(parts or images)
     kept = {stem: mask for stem, mask in mask_of.items() if stem in wanted}
     if not kept:
@@ -154,7 +162,7 @@ def _no_masks(root: Path, folder: Path, masks_folder: Path, masks: Mapping[str, 
     return f"{root}: no image in {folder} has a mask of the same name in {masks_folder}."
 
 
-def _by_stem(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], list[Skipped]]:
+def _by_stem(folder: Path, suffixes: frozenset[str], faults: Faults) -> tuple[dict[str, Path], list[Skipped]]:
     """The files of these suffixes by their path in the folder without the suffix, and what was passed over."""
     images, skipped = images_below(folder)
     found: dict[str, Path] = {}
@@ -162,8 +170,10 @@ def _by_stem(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, Path], l
         if path.suffix.lower() in suffixes:
             stem = path.relative_to(folder).with_suffix("").as_posix()
             if stem in found:
-                raise DataError(f"{folder}: {found[stem].name} and {path.name} have the same name. Keep one of them.")
-            found[stem] = path
+                both = f"{found[stem].name} and {path.name}"
+                faults.add(DataError(f"{folder}: {both} have the same name. Keep one of them."))
+            else:
+                found[stem] = path
     return found, skipped
 
 

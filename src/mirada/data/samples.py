@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.annotations import Boxes, Label, Labels
+from mirada.data.faults import Fault, Faults
 from mirada.data.maskfile import MaskFile
 from mirada.errors import DataError, ImageError
 from mirada.image import decode
@@ -30,9 +31,9 @@ __all__ = [
     "Skipped",
     "Task",
     "Truth",
-    "check_distinct",
     "check_learnable",
     "class_labels",
+    "distinct",
     "key_of",
     "part_order",
     "some",
@@ -181,6 +182,7 @@ class Dataset:
         samples: train before val before test, where the source gives parts.
         notes: plain sentences about what was ignored or is odd.
         task: what its truth is for.
+        faults: what was left out because it cannot be understood; empty unless it was read to name all of that.
     """
 
     name: str
@@ -190,6 +192,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
     task: Task = "classify"
+    faults: tuple[Fault, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -210,15 +213,18 @@ def part_order(part: Part | None) -> int:
     return PARTS.index(part) if part else 0
 
 
-def check_distinct(where: str | Path, samples: Iterable[Sample]) -> None:
-    """Raises DataError where two samples have the same key."""
-    part_of: dict[str, Part | None] = {}
+def distinct(where: str | Path, samples: Iterable[Sample], faults: Faults) -> tuple[Sample, ...]:
+    """The samples, where no two have the same key; else that is a fault, and the first of them stays."""
+    kept: dict[str, Sample] = {}
     for sample in samples:
-        if sample.key in part_of:
-            earlier = part_of[sample.key]
-            both = "" if earlier == sample.part else f", in {earlier} and in {sample.part}"
-            raise DataError(f"{where}: '{sample.key}' is there twice{both}. Keep it in one place.")
-        part_of[sample.key] = sample.part
+        earlier = kept.get(sample.key)
+        if earlier is None:
+            kept[sample.key] = sample
+        else:
+            both = "" if earlier.part == sample.part else f", in {earlier.part} and in {sample.part}"
+            error = DataError(f"{where}: '{sample.key}' is there twice{both}. Keep it in one place.")
+            faults.add(error, sample.key, "twice")
+    return tuple(kept.values())
 
 
 def class_labels(names: Iterable[str]) -> dict[str, Label]:

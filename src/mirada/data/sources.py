@@ -27,6 +27,7 @@ from typing import Final
 
 from mirada.data.coco import coco_files, read_coco
 from mirada.data.digits import read_digits
+from mirada.data.faults import Faults
 from mirada.data.folders import LAYOUTS, read_folders
 from mirada.data.idx import holds_idx, read_mnist
 from mirada.data.masks import mask_folders, read_masks
@@ -59,8 +60,9 @@ def read(
         kind: one of `KINDS`, for a folder that can be read in several ways; None: by what lies there.
         is_learnt_from: whether an empty class folder, or a table without rows to train on, is an error; else a note.
         may_be_broken: whether images and masks that are missing, cannot be read or have numbers without a meaning are
-            kept, so that `mirada.check` can name them all, and a folder of images of which nothing is said is read;
-            else they are errors, or left out with a note.
+            kept, and annotations that cannot be understood are listed in `Dataset.faults`, so that `mirada.check` can
+            name them all, and a folder of images of which nothing is said is read; else all these are errors, or left
+            out with a note.
 
     Raises DataError where nothing is there, where it is of no known kind, or where a class to learn has no images; and
     UsageError where it is of another kind than is asked for.
@@ -75,15 +77,15 @@ def read(
             return read_digits()
         raise DataError(_nothing_there(path))
     if not path.is_dir():
-        return _read_file(path, kind, is_learnt_from=is_learnt_from, may_be_broken=may_be_broken)
-    dataset = _read_folder(path, kind, is_learnt_from=is_learnt_from, may_be_broken=may_be_broken)
+        return _read_file(path, kind, Faults(may_be_broken), is_learnt_from=is_learnt_from)
+    dataset = _read_folder(path, kind, Faults(may_be_broken), is_learnt_from=is_learnt_from)
     if data == "digits":
         note = "'digits' is a folder here, so it was read instead of the built-in set of that name."
         dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
     return dataset
 
 
-def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_broken: bool) -> Dataset:
+def _read_folder(path: Path, kind: str | None, faults: Faults, *, is_learnt_from: bool) -> Dataset:
     """By what lies in it; class folders are what is left."""
     _, files = list_folder(path)
     if holds_idx(files):
@@ -93,13 +95,13 @@ def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_b
     coco, voc, yolo, pairs = coco_files(path), voc_files(path), yolo_files(path), mask_folders(path)
     ways: dict[str, tuple[str, Callable[[], Dataset]]] = {}
     if coco:
-        ways["coco"] = f"COCO ({coco[0].relative_to(path)})", lambda: read_coco(path, coco, may_be_broken)
+        ways["coco"] = f"COCO ({coco[0].relative_to(path)})", lambda: read_coco(path, coco, faults)
     if voc:
-        ways["voc"] = f"Pascal VOC ({voc[0][0].relative_to(path)})", lambda: read_voc(path, voc, may_be_broken)
+        ways["voc"] = f"Pascal VOC ({voc[0][0].relative_to(path)})", lambda: read_voc(path, voc, faults)
     if yolo:
-        ways["yolo"] = f"YOLO ({yolo[0].name})", lambda: read_yolo(path, yolo, may_be_broken)
+        ways["yolo"] = f"YOLO ({yolo[0].name})", lambda: read_yolo(path, yolo, faults)
     if pairs:
-        ways["masks"] = f"masks ({pairs[0][1].relative_to(path)})", lambda: read_masks(path, pairs, may_be_broken)
+        ways["masks"] = f"masks ({pairs[0][1].relative_to(path)})", lambda: read_masks(path, pairs, faults)
     if kind not in (None, "folders"):
         if kind not in ways:
             seen = f" It holds {', '.join(said for said, _ in ways.values())}." if ways else ""
@@ -112,7 +114,7 @@ def _read_folder(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_b
         )
     if ways and kind is None:
         return next(iter(ways.values()))[1]()
-    if may_be_broken and kind is None and _is_flat(path):
+    if faults.are_kept and kind is None and _is_flat(path):
         images, skipped = images_below(path)
         samples = tuple(Sample(key_of(image, path), None, path=image) for image in images)
         return Dataset(path.resolve().name, path, "images", (), samples, tuple(skip_notes(skipped)))
@@ -127,16 +129,16 @@ def _is_flat(path: Path) -> bool:
     )
 
 
-def _read_file(path: Path, kind: str | None, *, is_learnt_from: bool, may_be_broken: bool) -> Dataset:
+def _read_file(path: Path, kind: str | None, faults: Faults, *, is_learnt_from: bool) -> Dataset:
     suffix = path.suffix.lower()
     if kind not in (None, FILE_KINDS.get(suffix)):
         raise UsageError(f"{path} is a file, and of no kind '{kind}': leave --kind out, or give the folder")
     if suffix == ".json":
-        return read_coco(path, [path], may_be_broken)
+        return read_coco(path, [path], faults)
     if suffix in (".yaml", ".yml"):
-        return read_yolo(path, [path], may_be_broken)
+        return read_yolo(path, [path], faults)
     if suffix in TABLE_SUFFIXES:
-        return read_table(path, is_learnt_from=is_learnt_from, may_be_broken=may_be_broken)
+        return read_table(path, is_learnt_from=is_learnt_from, faults=faults)
     if suffix in IMAGE_SUFFIXES:
         raise DataError(f"{path}: this is one image. To learn, give the folder that holds the images:\n{LAYOUTS}")
     if holds_idx([path]):

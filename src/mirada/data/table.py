@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from mirada.annotations import Label, Labels
+from mirada.data.faults import Faults
 from mirada.data.folders import PART_NAMES
 from mirada.data.samples import Dataset, Part, Sample, Task, class_labels, part_order, some
 from mirada.data.text import text_of
@@ -61,12 +63,12 @@ class _Row:
     cells: dict[str, str]
 
 
-def read_table(table: Path, *, is_learnt_from: bool = True, may_be_broken: bool = False) -> Dataset:
+def read_table(table: Path, *, is_learnt_from: bool = True, faults: Faults | None = None) -> Dataset:
     """Read a table of images.
 
     Args:
         is_learnt_from: whether there must be rows to train on.
-        may_be_broken: whether files that do not exist are kept.
+        faults: keeps what cannot be understood; where it is kept, so are files that do not exist.
 
     The header names the columns path (or file, filename, image), label (or class, category) and perhaps split (or part,
     set), in any case and order. The delimiter is a comma, a semicolon or a tab; the text is UTF-8, with or without a
@@ -75,31 +77,39 @@ def read_table(table: Path, *, is_learnt_from: bool = True, may_be_broken: bool 
     Raises DataError with the line and the column: a column that is missing, a row of another length, an empty cell, a
     file that does not exist, a file that is listed twice with different labels, an unknown split.
     """
+    faults = faults or Faults()
     text = text_of(table, LARGEST)
     delimiter, columns = _read_header(table, text)
     _check_named_once(table, [columns.names[column] for column in columns.others if columns.names[column]])
     rows: dict[str, _Row] = {}
     missing: list[_Row] = []
     repeated = 0
-    records = _records(table, text, delimiter)
-    next(records)  # the header
-    for line, cells in records:
-        row = _read_row(table, line, cells, columns)
+    for row in _rows(table, _records(table, text, delimiter), columns, faults):
         earlier = rows.setdefault(row.key, row)
         if earlier is not row:
-            _check_same(table, row, earlier)
-            repeated += 1
+            with faults.kept(row.key, "twice"):
+                _check_same(table, row, earlier)
+                repeated += 1
         elif not is_file(row.file):
             missing.append(row)
-    if missing and not may_be_broken:
+    if missing and not faults.are_kept:
         raise DataError(_missing_files(table, columns, missing))
     if not rows:
-        raise DataError(f"{table}: there is no row below the header. Add one row an image.")
+        raise faults.first_or(f"{table}: there is no row below the header. Add one row an image.")
     if is_learnt_from and columns.split is not None and not any(row.part == "train" for row in rows.values()):
         raise DataError(
             f"{table}: no row has 'train' in the column '{columns.names[columns.split]}', so nothing to learn from."
         )
-    return _dataset(table, columns, list(rows.values()), repeated)
+    return dataclasses.replace(_dataset(table, columns, list(rows.values()), repeated), faults=tuple(faults.found))
+
+
+def _rows(table: Path, records: Iterator[tuple[int, list[str]]], columns: _Columns, faults: Faults) -> Iterator[_Row]:
+    """The rows below the header, up to one behind which no other can be found."""
+    next(records)
+    with faults.kept():
+        for line, cells in records:
+            with faults.kept():
+                yield _read_row(table, line, cells, columns)
 
 
 @dataclass(frozen=True, slots=True)

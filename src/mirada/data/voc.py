@@ -21,8 +21,9 @@ from xml.parsers import expat
 import numpy as np
 
 from mirada.annotations import Boxes
+from mirada.data.faults import Faults
 from mirada.data.folders import PART_NAMES
-from mirada.data.samples import PARTS, Dataset, Part, Sample, check_distinct, key_of, part_order, some
+from mirada.data.samples import PARTS, Dataset, Part, Sample, distinct, key_of, part_order, some
 from mirada.data.text import FAR, bytes_of, class_name, shown, text_of
 from mirada.data.walk import is_file, is_folder, list_folder
 from mirada.errors import DataError
@@ -36,15 +37,21 @@ IMAGE_FOLDERS: Final = ("JPEGImages", "images")
 
 
 @dataclass(frozen=True, slots=True)
+class _Object:
+    name: str
+    box_xyxy: tuple[float, float, float, float]
+    is_difficult: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Annotated:
-    """One file, checked; names of classes instead of ids."""
+    """One file, checked."""
 
     image: Path
     part: Part | None
     size_wh: tuple[int, int] | None
-    names: tuple[str, ...]
-    boxes_xyxy: tuple[tuple[float, ...], ...]
-    is_difficult: tuple[bool, ...]
+    objects: tuple[_Object, ...] | None
+    """None where the file cannot be understood."""
 
 
 def voc_files(root: Path) -> list[tuple[Path, Part | None]]:
@@ -70,42 +77,59 @@ def _annotations(folder: Path) -> list[Path]:
     ]
 
 
-def read_voc(root: Path, files: Sequence[tuple[Path, Part | None]], may_be_broken: bool = False) -> Dataset:
+def read_voc(root: Path, files: Sequence[tuple[Path, Part | None]], faults: Faults | None = None) -> Dataset:
     """Read the annotations of a folder.
 
     Args:
         root: the folder.
         files: its annotations, and the part of each, where their folder tells it.
-        may_be_broken: whether an image that does not exist is kept, under the name that its annotation gives it.
+        faults: keeps what cannot be understood; where they are kept, so is an image that does not exist, under the name
+            that its annotation gives it.
 
     Raises:
         DataError: a file cannot be understood, or its image is not there; the message names the file.
     """
-    parts = listed_parts(root / "ImageSets" / "Main", [file.stem for file, _ in files])
+    faults = faults or Faults()
+    parts = listed_parts(root / "ImageSets" / "Main", [file.stem for file, _ in files], faults)
     kept = [(file, parts.get(file.stem, part)) for file, part in files if not parts or file.stem in parts]
     if not kept:
         raise DataError(
             f"{root / 'ImageSets' / 'Main'}: none of the images that it lists, such as {some(parts, 1)}, has an "
             "annotation. A list holds names without a suffix, one a line."
         )
-    images = _Images([*(root / name for name in IMAGE_FOLDERS), root], may_be_broken)
-    read = [_annotated(file, part, images) for file, part in kept]
-    used = sorted({name for each in read for name in each.names})
-    if not used:
-        raise DataError(f"{root}: no object is marked in its {len(kept):,} XML files.")
+    images = _Images([*(root / name for name in IMAGE_FOLDERS), root], faults.are_kept)
+    read = []
+    for file, part in kept:
+        with faults.kept():
+            read.append(_annotated(file, part, images, faults, root))
+    used = sorted({marked.name for each in read for marked in each.objects or ()})
+    if not read or not (used or faults.found):
+        raise faults.first_or(f"{root}: no object is marked in its {len(kept):,} XML files.")
     class_ids = {name: class_id for class_id, name in enumerate(used)}
     read.sort(key=lambda each: (part_order(each.part), each.image))
-    samples = tuple(
-        Sample(key_of(each.image, root), _boxes(each, class_ids), each.part, each.image, None, each.size_wh)
-        for each in read
+    samples = distinct(
+        root,
+        (
+            Sample(
+                key_of(each.image, root),
+                None if each.objects is None else _boxes(each.objects, class_ids),
+                each.part,
+                each.image,
+                None,
+                each.size_wh,
+            )
+            for each in read
+        ),
+        faults,
     )
-    check_distinct(root, samples)
     absent = sorted(parts.keys() - {file.stem for file, _ in files})
     notes = list(_notes(root, images, samples, len(files) - len(kept), absent))
-    return Dataset(root.resolve().name, root, "Pascal VOC", tuple(used), samples, tuple(notes), "detect")
+    return Dataset(
+        root.resolve().name, root, "Pascal VOC", tuple(used), samples, tuple(notes), "detect", tuple(faults.found)
+    )
 
 
-def listed_parts(lists: Path, stems: Iterable[str]) -> dict[str, Part]:
+def listed_parts(lists: Path, stems: Iterable[str], faults: Faults) -> dict[str, Part]:
     """The part of each image by its stem, as `train.txt`, `val.txt` and `test.txt` of a folder say; {} without them.
 
     Where there is a `trainval.txt` in the place of the first two, its images are for training.
@@ -113,6 +137,7 @@ def listed_parts(lists: Path, stems: Iterable[str]) -> dict[str, Part]:
     Args:
         lists: `ImageSets/Main` or `ImageSets/Segmentation`.
         stems: those that there are. A line is one of them, or begins with one.
+        faults: keeps that an image is in two parts; it stays in the first.
 
     Raises DataError where a file cannot be read, or an image is in two parts.
     """
@@ -124,16 +149,18 @@ def listed_parts(lists: Path, stems: Iterable[str]) -> dict[str, Part]:
         for line, text in enumerate(text_of(file).splitlines(), 1):
             stem = text.strip() if text.strip() in known or not text.split() else text.split()[0]
             if stem and found.setdefault(stem, part) != part:
-                raise DataError(f"{file}, line {line}: '{stem}' is in {found[stem]} too. Keep it in one part.")
+                error = DataError(f"{file}, line {line}: '{stem}' is in {found[stem]} too. Keep it in one part.")
+                faults.add(error, kind="twice")
     return found
 
 
-def _boxes(annotated: _Annotated, class_ids: dict[str, int]) -> Boxes:
+def _boxes(objects: Sequence[_Object], class_ids: dict[str, int]) -> Boxes:
+    are_difficult = [each.is_difficult for each in objects]
     return Boxes(
-        np.array(annotated.boxes_xyxy, np.float64).reshape(-1, 4),
-        np.array([class_ids[name] for name in annotated.names], np.int64),
+        np.array([each.box_xyxy for each in objects], np.float64).reshape(-1, 4),
+        np.array([class_ids[each.name] for each in objects], np.int64),
         None,
-        np.array(annotated.is_difficult) if any(annotated.is_difficult) else None,
+        np.array(are_difficult) if any(are_difficult) else None,
     )
 
 
@@ -174,28 +201,41 @@ class _Images:
         raise DataError(f"{file}: its image is not there: none is called '{file.stem}' in {some(map(str, folders))}.")
 
 
-def _annotated(file: Path, part: Part | None, images: _Images) -> _Annotated:
-    tree = _tree(file)
-    names, boxes, are_difficult = [], [], []
-    for number, each in enumerate(tree.findall("object"), 1):
-        name = class_name(each.findtext("name"))
-        if name is None:
-            raise DataError(f"{file}: object {number} has no name.")
-        where = f"{file}: object {number}, '{name}'"
-        bounds, difficult = each.find("bndbox"), (each.findtext("difficult") or "0").strip()
-        if bounds is None:
-            raise DataError(f"{where}: it has no bndbox.")
-        if difficult not in ("0", "1"):
-            raise DataError(f"{where}: difficult must be 0 or 1, found {shown(difficult)}.")
-        first_x, first_y, right, bottom = (_number(where, bounds, side) for side in ("xmin", "ymin", "xmax", "ymax"))
-        left, top = round(first_x - 1, DECIMALS), round(first_y - 1, DECIMALS)
-        if right < left or bottom < top:
-            raise DataError(f"{where}: xmax or ymax is below xmin or ymin.")
-        names.append(name)
-        boxes.append((left, top, right, bottom))
-        are_difficult.append(difficult == "1")
+def _annotated(file: Path, part: Part | None, images: _Images, faults: Faults, root: Path) -> _Annotated:
+    try:
+        tree = _tree(file)
+    except DataError as error:
+        if not faults.are_kept:
+            raise
+        image = images.beside(file, "")
+        faults.add(error, key_of(image, root))
+        return _Annotated(image, part, None, None)
     image = images.beside(file, tree.findtext("filename") or "")
-    return _Annotated(image, part, _size(file, tree), tuple(names), tuple(boxes), tuple(are_difficult))
+    key = key_of(image, root)
+    objects, size = [], None
+    for number, each in enumerate(tree.findall("object"), 1):
+        with faults.kept(key):
+            objects.append(_object(file, number, each))
+    with faults.kept(key):
+        size = _size(file, tree)
+    return _Annotated(image, part, size, tuple(objects))
+
+
+def _object(file: Path, number: int, element: Element) -> _Object:
+    name = class_name(element.findtext("name"))
+    if name is None:
+        raise DataError(f"{file}: object {number} has no name.")
+    where = f"{file}: object {number}, '{name}'"
+    bounds, difficult = element.find("bndbox"), (element.findtext("difficult") or "0").strip()
+    if bounds is None:
+        raise DataError(f"{where}: it has no bndbox.")
+    if difficult not in ("0", "1"):
+        raise DataError(f"{where}: difficult must be 0 or 1, found {shown(difficult)}.")
+    first_x, first_y, right, bottom = (_number(where, bounds, side) for side in ("xmin", "ymin", "xmax", "ymax"))
+    left, top = round(first_x - 1, DECIMALS), round(first_y - 1, DECIMALS)
+    if right < left or bottom < top:
+        raise DataError(f"{where}: xmax or ymax is below xmin or ymin.")
+    return _Object(name, (left, top, right, bottom), difficult == "1")
 
 
 def _size(file: Path, tree: Element) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ image without labels has no object. Positions are read to `DECIMALS` of a pixel:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ import numpy as np
 import yaml
 
 from mirada.annotations import Boxes, Outline
-from mirada.data.samples import PARTS, Dataset, Part, Sample, Skipped, check_distinct, key_of, some
+from mirada.data.faults import Fault, Faults
+from mirada.data.samples import PARTS, Dataset, Part, Sample, Skipped, distinct, key_of, some
 from mirada.data.text import bytes_of, class_name, shown, text_of
 from mirada.data.threads import map_items
 from mirada.data.walk import images_below, is_file, is_folder, list_folder, skip_notes
@@ -63,18 +64,19 @@ def yolo_files(root: Path) -> list[Path]:
     return [file for file in found if file.name.lower() in USUAL][:1] or found
 
 
-def read_yolo(root: Path, files: Sequence[Path], may_be_broken: bool = False) -> Dataset:
+def read_yolo(root: Path, files: Sequence[Path], faults: Faults | None = None) -> Dataset:
     """Read what a data.yaml describes.
 
     Args:
         root: what was given: a folder, or the file.
         files: those that could be meant.
-        may_be_broken: whether an image that cannot be read is kept, with nothing said of it: its size is needed for
-            that.
+        faults: keeps what cannot be understood; where they are kept, so is an image that cannot be read, with nothing
+            said of it: its size is needed for that.
 
     Raises:
         DataError: it, or a file of labels, cannot be understood; the message names file and line.
     """
+    faults = faults or Faults()
     if len(files) > 1:
         raise DataError(
             f"{root}: {some(file.name for file in files)} all describe a data set. Give one of the files itself."
@@ -83,25 +85,32 @@ def read_yolo(root: Path, files: Sequence[Path], may_be_broken: bool = False) ->
     content = _yaml(file)
     names = _names(file, content)
     start = _start(file, content)
-    found = {part: _images(file, start, part, content.get(part)) for part in PARTS}
+    found = {part: _images(file, start, part, content.get(part), faults) for part in PARTS}
     images = [(image, part) for part, (own, _) in found.items() for image in own]
     if not images:
-        raise DataError(f"{file}: it names no images: train, and perhaps val and test, must be folders.")
+        raise faults.first_or(f"{file}: it names no images: train, and perhaps val and test, must be folders.")
     class_names = tuple(sorted(names.values()))
     place_of = {name: class_id for class_id, name in enumerate(class_names)}
     class_ids = {number: place_of[name] for number, name in names.items()}
-    read = list(map_items(lambda each: _sample(*each, file.parent, class_ids), images))
-    unread = [outcome for outcome in read if isinstance(outcome, ImageError)]
+    read, unread = [], []
+    for outcome, own in map_items(lambda each: _sample(*each, file.parent, class_ids, Faults(faults.are_kept)), images):
+        faults.extend(own)
+        if isinstance(outcome, ImageError):
+            unread.append(outcome)
+        read.append(outcome)
     if len(unread) == len(read):
         raise DataError(f"{file}: none of its images can be read, such as {unread[0]}.")
-    samples = tuple(
-        Sample(key_of(image, file.parent), None, part, image) if isinstance(outcome, ImageError) else outcome
-        for (image, part), outcome in zip(images, read, strict=True)
-        if may_be_broken or isinstance(outcome, Sample)
+    samples = distinct(
+        file,
+        (
+            Sample(key_of(image, file.parent), None, part, image) if isinstance(outcome, ImageError) else outcome
+            for (image, part), outcome in zip(images, read, strict=True)
+            if faults.are_kept or isinstance(outcome, Sample)
+        ),
+        faults,
     )
-    check_distinct(file, samples)
     unused = set(range(len(class_names))).difference(*(sample.class_ids for sample in samples))
-    if len(unused) == len(class_names):
+    if len(unused) == len(class_names) and not faults.found:
         first = labels_of(images[0][0], file.parent)
         raise DataError(f"{file}: there is no object in it. Labels were looked for in {first}, for example.")
     notes = skip_notes(skipped for _, passed_over in found.values() for skipped in passed_over)
@@ -111,9 +120,10 @@ def read_yolo(root: Path, files: Sequence[Path], may_be_broken: bool = False) ->
     if alone:
         names_alone = some(key_of(labels, file.parent) for labels in alone)
         notes.append(f"Labels without an image were passed over ({len(alone):,}): {names_alone}.")
-    if unread and not may_be_broken:
+    if unread and not faults.are_kept:
         notes.append(f"Images that cannot be read were left out ({len(unread):,}), such as {unread[0]}.")
-    return Dataset(file.parent.resolve().name, root, "YOLO", class_names, samples, tuple(notes), "detect")
+    name = file.parent.resolve().name
+    return Dataset(name, root, "YOLO", class_names, samples, tuple(notes), "detect", tuple(faults.found))
 
 
 def labels_of(image: Path, root: Path) -> Path:
@@ -144,13 +154,27 @@ def _labels_alone(images: Sequence[tuple[Path, Part]], root: Path) -> list[Path]
     ]
 
 
-def _sample(image: Path, part: Part, root: Path, class_ids: Mapping[int, int]) -> Sample | ImageError:
-    labels = labels_of(image, root)
+def _sample(
+    image: Path, part: Part, root: Path, class_ids: Mapping[int, int], faults: Faults
+) -> tuple[Sample | ImageError, list[Fault]]:
+    """An image and what is said of it, or why it cannot be read; and what was left out."""
+    labels, key = labels_of(image, root), key_of(image, root)
     try:
-        size = size_wh(image, name=key_of(image, root))
+        size = size_wh(image, name=key)
     except ImageError as error:
-        return error
-    rows = list(_rows(labels, class_ids)) if is_file(labels) else []
+        return error, []
+    lines = []
+    if is_file(labels):
+        try:
+            lines = text_of(labels).splitlines()
+        except DataError as error:
+            faults.add(error, key)
+            return Sample(key, None, part, image), faults.found
+    rows = []
+    for number, line in enumerate(lines, 1):
+        with faults.kept(key):
+            if line.strip():
+                rows.append(_row(f"{labels}, line {number}", line, class_ids))
     outlines = [_outline(numbers, size) for numbers in rows]
     boxes = []
     for (_, x, y, *more), outline in zip(rows, outlines, strict=True):
@@ -164,7 +188,7 @@ def _sample(image: Path, part: Part, root: Path, class_ids: Mapping[int, int]) -
         np.array([class_ids[int(numbers[0])] for numbers in rows], np.int64),
         outlines=tuple(outlines) if any(outlines) else None,
     )
-    return Sample(key_of(image, root), truth, part, image)
+    return Sample(key, truth, part, image), faults.found
 
 
 def _outline(numbers: Sequence[float], size: tuple[int, int]) -> Outline | None:
@@ -174,33 +198,28 @@ def _outline(numbers: Sequence[float], size: tuple[int, int]) -> Outline | None:
     return Outline((tuple(np.round(np.reshape(numbers[1:], (-1, 2)) * size, DECIMALS).ravel().tolist()),))
 
 
-def _rows(labels: Path, class_ids: Mapping[int, int]) -> Iterator[tuple[float, ...]]:
-    for line, row in enumerate(text_of(labels).splitlines(), 1):
-        words = row.split()
-        if not words:
-            continue
-        where = f"{labels}, line {line}"
-        try:
-            numbers = tuple(float(word) for word in words)
-        except ValueError:
-            raise DataError(f"{where}: expected numbers only, found {shown(row)}.") from None
-        if not all(-FURTHEST < number < FURTHEST for number in numbers[1:]):
-            raise DataError(
-                f"{where}: positions are shares of the image, 0 to 1 inside and up to {FURTHEST} outside, "
-                f"found {shown(row)}."
-            )
-        if len(numbers) != 5 and (len(numbers) < 7 or len(numbers) % 2 == 0):
-            raise DataError(
-                f"{where}: expected a class and x, y, width, height, or a class and at least three corners; "
-                f"found {len(numbers)} numbers."
-            )
-        if numbers[0] not in class_ids:
-            raise DataError(
-                f"{where}: there is no class {shown(words[0])}; names has {len(class_ids)}, counted from 0."
-            )
-        if len(numbers) == 5 and min(numbers[3:]) < 0:
-            raise DataError(f"{where}: width and height cannot be below 0, found {shown(row)}.")
-        yield numbers
+def _row(where: str, row: str, class_ids: Mapping[int, int]) -> tuple[float, ...]:
+    """The numbers of a line."""
+    words = row.split()
+    try:
+        numbers = tuple(float(word) for word in words)
+    except ValueError:
+        raise DataError(f"{where}: expected numbers only, found {shown(row)}.") from None
+    if not all(-FURTHEST < number < FURTHEST for number in numbers[1:]):
+        raise DataError(
+            f"{where}: positions are shares of the image, 0 to 1 inside and up to {FURTHEST} outside, "
+            f"found {shown(row)}."
+        )
+    if len(numbers) != 5 and (len(numbers) < 7 or len(numbers) % 2 == 0):
+        raise DataError(
+            f"{where}: expected a class and x, y, width, height, or a class and at least three corners; "
+            f"found {len(numbers)} numbers."
+        )
+    if numbers[0] not in class_ids:
+        raise DataError(f"{where}: there is no class {shown(words[0])}; names has {len(class_ids)}, counted from 0.")
+    if len(numbers) == 5 and min(numbers[3:]) < 0:
+        raise DataError(f"{where}: width and height cannot be below 0, found {shown(row)}.")
+    return numbers
 
 
 def _yaml(file: Path) -> dict[str, Any]:
@@ -257,28 +276,35 @@ def _start(file: Path, content: dict[str, Any]) -> Path:
     return file.parent
 
 
-def _images(file: Path, start: Path, part: Part, given: object) -> tuple[list[Path], list[Skipped]]:
+def _images(file: Path, start: Path, part: Part, given: object, faults: Faults) -> tuple[list[Path], list[Skipped]]:
     """The images of a part, those in its folders or of its lists, and what was passed over."""
     images: list[Path] = []
     skipped: list[Skipped] = []
     for name in given if isinstance(given, list) else [given]:
         if name is None or name in NOTHING:
             continue
-        if not isinstance(name, str) or "\0" in name:
-            raise DataError(f"{file}: {part} must be a folder, or a list of folders, found {shown(name)}.")
-        name = name.replace("\\", "/")
-        inside = name.removeprefix("../")  # as some tools write it, from a folder that is not there
-        places = (start / name, file.parent / name, file.parent / inside)
-        found = next((place for place in places if is_folder(place) or is_file(place)), None)
-        if found is None:
-            raise DataError(f"{file}: {part}: there is no folder {start / name}.")
-        own, passed_over = images_below(found) if is_folder(found) else (_listed(found), [])
-        images += own
-        skipped += passed_over
+        with faults.kept():
+            found = _found(file, start, part, name)
+            own, passed_over = images_below(found) if is_folder(found) else (_listed(found, faults), [])
+            images += own
+            skipped += passed_over
     return images, skipped
 
 
-def _listed(file: Path) -> list[Path]:
+def _found(file: Path, start: Path, part: Part, name: object) -> Path:
+    """The folder or the list that is meant."""
+    if not isinstance(name, str) or "\0" in name:
+        raise DataError(f"{file}: {part} must be a folder, or a list of folders, found {shown(name)}.")
+    name = name.replace("\\", "/")
+    inside = name.removeprefix("../")  # as some tools write it, from a folder that is not there
+    places = (start / name, file.parent / name, file.parent / inside)
+    found = next((place for place in places if is_folder(place) or is_file(place)), None)
+    if found is None:
+        raise DataError(f"{file}: {part}: there is no folder {start / name}.")
+    return found
+
+
+def _listed(file: Path, faults: Faults) -> list[Path]:
     """The images that a text file names, one a line."""
     images = []
     for line, text in enumerate(text_of(file).splitlines(), 1):
@@ -287,6 +313,7 @@ def _listed(file: Path) -> list[Path]:
             continue
         path = file.parent / name
         if path.suffix.lower() not in IMAGE_SUFFIXES or "\0" in name or not is_file(path):
-            raise DataError(f"{file}, line {line}: there is no image {shown(name)}.")
+            faults.add(DataError(f"{file}, line {line}: there is no image {shown(name)}."))
+            continue
         images.append(path)
     return images

@@ -113,18 +113,22 @@ def _encoded(picture: NDArray[np.uint8], suffix: str) -> bytes:
 
 
 def _strips(dataset: Dataset, policy: Policy, rows: int, columns: int, seed: int) -> list[NDArray[np.uint8]]:
-    """The views of some samples, those that cannot be read left out."""
+    """The views of some samples, those of which not all can be read left out."""
     strips: list[NDArray[np.uint8]] = []
+    faults = {fault.key: fault.said for fault in dataset.faults}
     reason = "it has no picture"
     for place in np.random.default_rng(seed).permutation(len(dataset)):
         if len(strips) == rows:
             break
+        if dataset.samples[place].key in faults:
+            reason = faults[dataset.samples[place].key]
+            continue
         try:
             strips.append(_strip(dataset.samples[place], policy, seed + len(strips), columns))
         except (ImageError, DataError) as error:
             reason = str(error)
     if not strips:
-        raise DataError(f"{dataset.where}: none of its pictures can be read: {reason}")
+        raise DataError(f"{dataset.where}: of none of its pictures all can be read: {reason}")
     return strips
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import closing
@@ -33,12 +36,45 @@ NARROW: Final = 4.0
 
 def truth_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:
     """What is wrong with what a data set says of its pictures."""
-    found = _class_findings(dataset, glances)
+    found = _fault_findings(dataset) + _class_findings(dataset, glances)
     if dataset.task == "detect":
         found += _box_findings(dataset, glances)
     if dataset.task == "segment":
         found += _mask_findings(dataset, glances)
     return found
+
+
+def _fault_findings(dataset: Dataset) -> list[Finding]:
+    """What was left out in reading, by the places where it stands."""
+    said: dict[str, list[Item]] = {"not understood": [], "twice": []}
+    keys = {sample.key for sample in dataset.samples}
+    for fault in dataset.faults:
+        known = (fault.key,) if fault.key is not None and fault.key in keys else ()
+        said[fault.kind].append(Item(known, _inside(dataset, fault.said)))
+    return [
+        *finding_of(
+            "not-understood",
+            "mend",
+            "Annotations that cannot be understood",
+            "What they say is left out here; training stops at the first of them.",
+            "Mend each at the place that is named, or take it out.",
+            said["not understood"],
+        ),
+        *finding_of(
+            "listed-twice",
+            "mend",
+            "Pictures that are listed more than once",
+            "In train and in test, a model has seen the answer; with two labels, no answer can be right.",
+            "Keep each in one place. Here the first counts.",
+            said["twice"],
+        ),
+    ]
+
+
+def _inside(dataset: Dataset, said: str) -> str:
+    """A sentence without the folder of the data set before the name of the file."""
+    root = dataset.root
+    return said if root is None else said.removeprefix(f"{root if root.is_dir() else root.parent}{os.sep}")
 
 
 def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:
@@ -69,20 +105,27 @@ def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) ->
         if 0 < counts[class_id] < FEW
     ]
     most, least = max(counts.values(), default=0), min((counts[i] for i in range(len(names))), default=0)
+    alike = [
+        Item((), " and ".join(f"'{name}' ({counts[names.index(name)]:,})" for name in same)) for same in _alike(names)
+    ]
     unbalanced = []
     if most > UNBALANCED * max(least, 1):
         by_count = sorted(range(len(names)), key=lambda i: counts[i])
         shown = [*by_count[:3], *by_count[-3:]]
         unbalanced = [Item((), f"'{names[i]}': {counts[i]:,}") for i in dict.fromkeys(shown)]
+    faulty = {fault.key for fault in dataset.faults}
     nothing = {"detect": ((),), "tag": ((),), "segment": ((0,),)}.get(dataset.task, ())
     empty = [
-        Item((sample.key,)) for sample in dataset.samples if sample.truth is not None and sample.class_ids in nothing
+        Item((sample.key,))
+        for sample in dataset.samples
+        if sample.truth is not None and sample.class_ids in nothing and sample.key not in faulty
     ]
     without = [Item((), f"'{name}'") for class_id, name in enumerate(names) if not counts[class_id]]
     unsaid = [
         Item((sample.key,))
         for sample, glance in zip(dataset.samples, glances, strict=True)
-        if sample.truth is None and isinstance(glance, Glance) and dataset.kind != "images"
+        if sample.truth is None and isinstance(glance, Glance) and sample.key not in faulty
+        if dataset.kind != "images"
     ]
     return [
         *finding_of(
@@ -108,6 +151,14 @@ def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) ->
             "Either they are left over from another set, or what was marked is not read as it was meant.",
             "See whether they should be there, and whether their numbers are those of the annotations.",
             without,
+        ),
+        *finding_of(
+            "class-alike",
+            "look",
+            "Classes whose names differ in capitals, spaces or dashes alone",
+            "One thing that is written in two ways is two classes, and each is wrong half of the time.",
+            "Write the name in one way, if one thing is meant.",
+            alike,
         ),
         *finding_of(
             "few",
@@ -142,6 +193,15 @@ def _class_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) ->
             unsaid,
         ),
     ]
+
+
+def _alike(names: Sequence[str]) -> list[list[str]]:
+    """Groups of names that are the same but for capitals, spaces and dashes."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        groups[re.sub(r"[\s_-]+", " ", folded)].append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _box_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,14 @@ def _assert_is_the_head_alone(model: Model, transfer_model: Model, textures: Pat
         assert {label.name: label.probability for label in one.labels} == pytest.approx(
             {label.name: label.probability for label in other.labels}, abs=0.05
         )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_steps() -> Iterator[None]:
+    """A rung of so few pictures takes 45 epochs, not 100."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mirada.learn.rung.FEWEST_STEPS", 30)
+        yield
 
 
 @pytest.fixture(scope="module")

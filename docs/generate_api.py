@@ -19,6 +19,7 @@ MODULES = (
     "mirada.errors",
     "mirada.image",
     "mirada.learn",
+    "mirada.learn.recipes",
     "mirada.model",
     "mirada.progress",
     "mirada.search",

@@ -6,7 +6,14 @@ import os
 import uuid
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["umask", "write_whole"]
+
+
+def umask() -> int:
+    """The rights that new files of this process do not get."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def write_whole(data: bytes, path: Path) -> None:

@@ -16,6 +16,7 @@ NAMES = (
     "alexnet",
     "googlenet",
     "lenet5",
+    "lenet5-1998",
     "resnet18",
     "resnet34",
     "resnet50",

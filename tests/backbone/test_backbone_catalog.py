@@ -12,8 +12,8 @@ from mirada.errors import ArchitectureError, MiradaError, UsageError
 
 LISTING = "name: Mine\n[8x8x1] INPUT\n[4x4x1] MAX POOL: 2x2\n[5] FC: 5 neurons\n"
 KNOWN = (
-    "efficientnet-lite0, alexnet, googlenet, lenet5, resnet18, resnet34, resnet50, senet, vgg11, vgg13, vgg16, vgg19, "
-    "zfnet"
+    "efficientnet-lite0, alexnet, googlenet, lenet5, lenet5-1998, resnet18, resnet34, resnet50, senet, vgg11, vgg13, "
+    "vgg16, vgg19, zfnet"
 )
 
 

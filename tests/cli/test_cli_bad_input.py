@@ -213,11 +213,42 @@ OTHERS = [
     ),
     (
         ("train", "two", *FROM_LENET5, "--learning-rate", "0"),
-        "the learning rate must be a number above 0, got 0.0",
+        "learning rate must be a number above 0 and up to 1e+06, got 0.0",
     ),
     (
         ("train", "two", *FROM_LENET5, "--learning-rate", "inf"),
-        "the learning rate must be a number above 0, got inf",
+        "learning rate must be a number above 0 and up to 1e+06, got inf",
+    ),
+    (
+        ("train", "two", *FROM_LENET5, "--learning-rate", "fast"),
+        "--learning-rate must be a number, or find, got fast",
+    ),
+    (
+        ("train", "two", *FROM_LENET5, "--recipe", "alexnett"),
+        "there is no recipe 'alexnett': there are modern, lenet5, lenet5-1998, alexnet, vgg, or a file NAME.yaml. Did you "
+        "mean 'alexnet'?",
+    ),
+    (("train", "two", *FROM_LENET5, "--set", "clip"), "--set takes NAME=VALUE, such as clip=1, got clip"),
+    (("train", "two", *FROM_LENET5, "--set", "clip=[1"), "--set clip=[1: the value cannot be understood"),
+    (("train", "two", *FROM_LENET5, "--set", "clipp=1"), "a recipe has no 'clipp'. Did you mean 'clip'?"),
+    (
+        ("train", "two", "--recipe", "vgg", "--from", "efficientnet-lite0"),
+        "--recipe is for training a listing from scratch"
+        ", such as --from lenet5: efficientnet-lite0 is pretrained, and climbs the ladder by its own recipe",
+    ),
+    (
+        ("train", "two", "--set", "clip=1"),
+        "--set is for training a listing from scratch"
+        ", such as --from lenet5: efficientnet-lite0 is pretrained, and climbs the ladder by its own recipe",
+    ),
+    (
+        ("train", "two", "--journal", "tables"),
+        "--journal is for training a listing from scratch"
+        ", such as --from lenet5: efficientnet-lite0 is pretrained, and climbs the ladder by its own recipe",
+    ),
+    (
+        ("train", "two", *FROM_LENET5, "--resume", "-o", "new"),
+        "there is no interrupted training of new to take up: leave --resume out to begin one",
     ),
     (
         ("train", "two", "--from", "timm:resnet18", "--weights", "weights.pt"),

@@ -376,8 +376,8 @@ def test_what_progress_is_told(divided: Path, listing: Path) -> None:
             )
             for until in (0, -0.5, 1.01, 90, math.nan)
         ),
-        ("lenet5", {"epochs": 0}, UsageError, "epochs must be at least 1, got 0"),
-        ("lenet5", {"batch_size": 0}, UsageError, "batch size must be at least 1, got 0"),
+        ("lenet5", {"epochs": 0}, UsageError, "epochs must be a whole number from 1 to 1,000,000, got 0"),
+        ("lenet5", {"batch_size": 0}, UsageError, "batch size must be a whole number from 1 to 1,000,000, got 0"),
         ("lenet", {}, UsageError, "lenet is no network that mirada knows\n  did you mean lenet5?"),
         ("no.net", {}, UsageError, "there is no file no.net"),
         ("lenet5", {"out": "."}, UsageError, ". exists already: nothing is overwritten."),

@@ -16,7 +16,7 @@ from mirada.errors import UsageError
 from mirada.image import Preparation
 from mirada.image.policy import POLICIES, Policy
 from mirada.learn import train
-from mirada.learn.pixels import Pixels, read_pixels
+from mirada.learn.pixels import Pixels, in_batches, read_pixels
 
 SMALL = Preparation((24, 20), "stretch")
 LIGHT = POLICIES["light"]
@@ -30,7 +30,7 @@ def held(textures: Path) -> Pixels:
 
 def seen(pixels: Pixels, policy: Policy, seed: int = 0, number: int = 1, size: int = 7) -> NDArray[np.uint8]:
     """All views, in the order of the samples."""
-    batches = list(pixels.views(np.arange(len(pixels)), size, policy, seed, number))
+    batches = list(pixels.views(in_batches(np.arange(len(pixels)), size), policy, seed, number))
     assert [len(batch) for batch, _ in batches] == [7, 7, 7, 7, 2] if size == 7 else True
     assert np.concatenate([ids for _, ids in batches]).tolist() == pixels.class_ids.tolist()
     return np.concatenate([batch for batch, _ in batches])
@@ -47,7 +47,7 @@ def test_what_a_view_depends_on(held: Pixels) -> None:
     assert np.array_equal(first, seen(held, LIGHT, size=4))
     assert not np.array_equal(first, seen(held, LIGHT, number=2))
     assert not np.array_equal(first, seen(held, LIGHT, seed=1))
-    (turned, ids), *_ = held.views(np.arange(len(held))[::-1], 30, LIGHT, 0, 1)
+    (turned, ids), *_ = held.views([np.arange(len(held))[::-1]], LIGHT, 0, 1)
     assert np.array_equal(turned[::-1], first)
     assert ids[::-1].tolist() == held.class_ids.tolist()
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from mirada.arch.blocks import Block, Branch, Parallel
-from mirada.arch.layers import ActivationName, Conv, FullyConnected, Layer
+from mirada.arch.layers import ActivationName, Conv, Dropout, FullyConnected, Layer
 from mirada.arch.shapes import Pair, Rounding, Volume
 from mirada.arch.sliding import Refusal
 from mirada.arch.view import View
@@ -146,6 +146,22 @@ class Architecture:
             f"'FC: {classes} neurons'",
             source=self.file,
         )
+
+    def with_dropout(self, rate: float) -> Architecture:
+        """The same network with dropout behind each FC at the outer level but the last; as it is where it has some.
+
+        Args:
+            rate: the share of the values that is left out.
+        """
+        places = [i for i, layer in enumerate(self.layers) if isinstance(layer, FullyConnected)][:-1]
+        if not rate or any(isinstance(layer, Dropout) for layer in self.layers):
+            return self
+        layers: list[Layer] = []
+        for i, layer in enumerate(self.layers):
+            layers.append(layer)
+            if i in places:
+                layers.append(Dropout(f"DROPOUT{places.index(i) + 1}", rate))
+        return replace(self, layers=tuple(layers))
 
     def _chain(self, layers: tuple[Layer, ...], at: _At, prefix: str, depth: int) -> tuple[list[Row], _At]:
         rows: list[Row] = []

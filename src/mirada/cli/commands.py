@@ -28,6 +28,7 @@ from mirada.cli.write import (
     warn,
 )
 from mirada.errors import UsageError
+from mirada.machine.ranks import is_first_rank
 from mirada.version import __version__
 
 if TYPE_CHECKING:
@@ -104,10 +105,8 @@ for looked_at in (check, convert, augment):
     "--from",
     "network",
     metavar="NETWORK",
-    default="efficientnet-lite0",
-    show_default=True,
     help="What to start from: a pretrained network (efficientnet-lite0, timm:NAME), or a listing to train from scratch "
-    "(a network of the zoo such as lenet5, or FILE.net).",
+    "(a network of the zoo such as lenet5, or FILE.net). Default: efficientnet-lite0, or that of --recipe.",
 )
 @click.option(
     "-o",
@@ -140,6 +139,19 @@ for looked_at in (check, convert, augment):
     help="Images that stay in one part together: a column of the table, or a regular expression for their names.",
 )
 @click.option(
+    "--recipe",
+    metavar="NAME|FILE",
+    help="Listings only: how they are trained: modern, lenet5, lenet5-1998, alexnet, vgg, or a YAML file. "
+    "Default: modern.",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Listings only: another value of the recipe, such as clip=1 or ensemble=7; may be given several times.",
+)
+@click.option(
     "--epochs",
     metavar="N",
     type=NUMBER,
@@ -152,7 +164,10 @@ for looked_at in (check, convert, augment):
     help="Listings only: images a step. Default: 32, or 128 from 5,000 images on.",
 )
 @click.option(
-    "--learning-rate", metavar="RATE", type=float, help="Listings only: the largest learning rate. Default: 0.002."
+    "--learning-rate",
+    "--lr",
+    metavar="RATE|find",
+    help="Listings only: the largest learning rate, or find, to try some first. Default: that of the recipe.",
 )
 @click.option(
     "--weights",
@@ -164,27 +179,38 @@ for looked_at in (check, convert, augment):
     "--augment",
     metavar="NAME|FILE",
     help="What random views of the training images change: none, light, standard, strong, trivial, alexnet, or a JSON "
-    "file. Default: light; of listings, a small shift.",
+    "file. Default: light; of listings, what the recipe says.",
 )
 @click.option(
     "--mirror/--no-mirror", default=None, help="Mirror views, or never. Default: as --augment says, but not digits."
 )
+@click.option(
+    "--journal",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Listings only: tables of every step and epoch, and TensorBoard's where it is installed.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted training, and refuse where there is none.")
 @as_json_option
 def train(
     data: str,
-    network: str,
+    network: str | None,
     out: Path | None,
     retrain: str,
     minutes: float | None,
     until: float | None,
     seed: int,
     group: str | None,
+    recipe: str | None,
+    settings: tuple[str, ...],
     epochs: int | None,
     batch_size: int | None,
-    learning_rate: float | None,
+    learning_rate: str | None,
     weights: Path | None,
     augment: str | None,
     mirror: bool | None,
+    journal: Path | None,
+    resume: bool,
     as_json: bool,
 ) -> None:
     """Train a classifier and evaluate it, once, on images it has never seen."""
@@ -203,14 +229,20 @@ def train(
             until=until,
             seed=seed,
             group=group,
+            recipe=recipe,
             epochs=epochs,
             batch_size=batch_size,
-            learning_rate=learning_rate,
+            learning_rate=_rate(learning_rate),
+            settings=_settings(settings),
             weights=weights,
             augment=augment,
             mirror=mirror,
+            journal=journal,
+            resume=resume,
             progress=progress,
         )
+    if not is_first_rank():
+        return
     notes(model.training["notes"])
     for failure in model.training["unreadable"]:
         warn(f"not used: {shown(failure['path'])}: {failure['error']}")
@@ -346,6 +378,32 @@ def _csv_rows(prediction: Prediction) -> list[list[Any]]:
 def _stages(text: str) -> Any:
     """What --retrain says: a number, or a word, which `train` looks at."""
     return int(text) if text.isdecimal() else text
+
+
+def _rate(text: str | None) -> Any:
+    """What --learning-rate says: a number, or "find"."""
+    if text is None or text == "find":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--learning-rate must be a number, or find, got {text}") from None
+
+
+def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
+    """What --set says, each value as in YAML."""
+    import yaml
+
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes NAME=VALUE, such as clip=1, got {text}")
+        try:
+            found[name.strip().replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"--set {text}: the value cannot be understood") from None
+    return found
 
 
 def _place_for(data: str) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mirada.machine.ranks import is_first_rank
 from mirada.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ WIDE = 110
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """What to hand to long work: a bar with rate and time left on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not is_first_rank():
         yield silent
         return
     from rich.console import Console

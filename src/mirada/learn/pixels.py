@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.data import Sample, load_all, prepared_batches
+from mirada.data import Sample, load_all, prepared, prepared_batches
 from mirada.data.threads import map_items
 from mirada.errors import DataError, ImageError
 from mirada.image import Preparation
@@ -18,7 +18,10 @@ from mirada.image.augment import view_pixels
 from mirada.image.policy import Policy
 from mirada.progress import Progress, silent
 
-__all__ = ["MEMORY_BOUND", "Pixels", "read_pixels"]
+__all__ = ["MEMORY_BOUND", "Batch", "Pixels", "in_batches", "read_pixels"]
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Pixels (n, h, w, C) and class ids (n,)."""
 
 MEMORY_BOUND = 4 * 2**30
 """Bytes of prepared pixels that are held in memory at most."""
@@ -32,8 +35,9 @@ class Pixels:
         samples: those that could be read.
         class_ids: (N,) int64, their true classes.
         preparation: how they were prepared.
-        pixels: (N, h, w, C) uint8, or None where they are read again each epoch.
+        pixels: (N, H, W, C) uint8, or None where they are read again each epoch.
         failures: the key and the reason of each sample that could not be read.
+        input_wh: what a network sees of them: a part of this size; None for all.
     """
 
     samples: tuple[Sample, ...]
@@ -41,28 +45,27 @@ class Pixels:
     preparation: Preparation
     pixels: NDArray[np.uint8] | None
     failures: tuple[ImageError, ...] = ()
+    input_wh: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def batches(
-        self, order: NDArray[np.int64], batch_size: int
-    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-        """Pixels (n, h, w, C) uint8 and class ids (n,) of the samples in this order, `batch_size` at a time."""
+    def batches(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
+        """Pixels (n, h, w, C) uint8, their middle, and class ids (n,) of the samples of each batch."""
         if self.pixels is not None:
-            for i in range(0, len(order), batch_size):
-                chosen = order[i : i + batch_size]
-                yield self.pixels[chosen], self.class_ids[chosen]
+            for chosen in batches:
+                yield self._middle(self.pixels[chosen]), self.class_ids[chosen]
             return
-        samples = (self.samples[i] for i in order)
-        for batch in prepared_batches(samples, self.preparation, batch_size):
-            if len(batch):  # none where files went away after `read_pixels`
-                yield batch.pixels, self.class_ids[order[batch.indices]]
+        samples = (self.samples[i] for chosen in batches for i in chosen)
+        with closing(prepared(samples, self.preparation)) as found:
+            for chosen in batches:
+                outcomes = [pixels for _, pixels in islice(found, len(chosen))]
+                read = {k: pixels for k, pixels in enumerate(outcomes) if not isinstance(pixels, ImageError)}
+                if read:  # none where files went away after `read_pixels`
+                    yield self._middle(np.stack(list(read.values()))), self.class_ids[chosen[list(read)]]
 
-    def views(
-        self, order: NDArray[np.int64], batch_size: int, policy: Policy, seed: int, number: int
-    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-        """Random views (n, h, w, C) uint8 of the samples in this order, and class ids (n,), `batch_size` at a time.
+    def views(self, batches: Sequence[NDArray[np.int64]], policy: Policy, seed: int, number: int) -> Iterator[Batch]:
+        """Random views (n, h, w, C) uint8 of the samples of each batch, and class ids (n,).
 
         They are drawn from the pixels that are held, so what was cut off before is not seen; where none are held, from
         the pictures. What is random depends on the seed, the number and the sample, not on the order.
@@ -72,7 +75,11 @@ class Pixels:
             seed: of the random numbers, at least 0.
             number: which views, at least 1.
         """
-        whole = replace(self.preparation, fit="stretch", zoom=1.0)
+        size_wh = self.input_wh or self.preparation.size_wh
+        if policy.inner is not None and self.input_wh is not None:  # a cut of the pixels that are held
+            policy = replace(policy, inner=size_wh[0] / self.preparation.size_wh[0])
+        whole = replace(self.preparation, fit="stretch", zoom=1.0, size_wh=size_wh)
+        framed = replace(self.preparation, size_wh=size_wh)
 
         def view(i: int) -> tuple[int, NDArray[np.uint8] | None]:
             own = seed << 32 | i
@@ -80,15 +87,29 @@ class Pixels:
                 held = self.pixels[i]
                 return i, view_pixels(held if held.shape[2] == 3 else held[:, :, 0], whole, policy, own, number)
             try:
-                return i, view_pixels(self.samples[i].image(), self.preparation, policy, own, number)
+                return i, view_pixels(self.samples[i].image(), framed, policy, own, number)
             except ImageError:  # it went away after `read_pixels`
                 return i, None
 
-        with closing(map_items(view, order.tolist(), ahead=2 * batch_size)) as found:
-            while batch := list(islice(found, batch_size)):
-                kept = [(i, pixels) for i, pixels in batch if pixels is not None]
+        order = [i for chosen in batches for i in chosen.tolist()]
+        with closing(map_items(view, order, ahead=2 * max(map(len, batches), default=1))) as found:
+            for chosen in batches:
+                kept = [(i, pixels) for i, pixels in islice(found, len(chosen)) if pixels is not None]
                 if kept:
                     yield np.stack([pixels for _, pixels in kept]), self.class_ids[[i for i, _ in kept]]
+
+    def _middle(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What a network sees of pictures (n, H, W, C): their middle, (n, h, w, C)."""
+        if self.input_wh is None:
+            return pixels
+        (width, height), (w, h) = self.preparation.size_wh, self.input_wh
+        top, left = (height - h) // 2, (width - w) // 2
+        return pixels[:, top : top + h, left : left + w]
+
+
+def in_batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """The places of samples in this order, so many at a time."""
+    return [order[i : i + size] for i in range(0, len(order), size)]
 
 
 def read_pixels(

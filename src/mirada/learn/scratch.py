@@ -1,7 +1,8 @@
-"""From a listing with random weights to a trained network: gradient descent."""
+"""From a listing with random weights to a trained network, or to several that are averaged: gradient descent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,58 +13,143 @@ from torch import nn
 from mirada.arch import Architecture
 from mirada.arch.build import build
 from mirada.backbone.network import arrays_of
+from mirada.engine.precision import training_dtype
 from mirada.engine.process import prepare_process
-from mirada.errors import UsageError
+from mirada.engine.torch_engine import default_device
+from mirada.errors import DataError, UsageError
 from mirada.image import Preparation
-from mirada.image.policy import Policy
+from mirada.image.prepare import Fit
+from mirada.learn.find_rate import RateTest, find_rate
 from mirada.learn.fit import fit
 from mirada.learn.job import Job, failures_json
-from mirada.learn.pixels import Pixels, read_pixels
-from mirada.learn.recipes import Recipe, recipe_for
+from mirada.learn.journal import Epoch, Journal
+from mirada.learn.pixels import Pixels, in_batches, read_pixels
+from mirada.learn.place import NOWHERE, Place
+from mirada.learn.ranks import join_ranks
+from mirada.learn.recipes import Recipe
+from mirada.learn.start import initialise
 from mirada.model import Model
+from mirada.model.model import State
 
 __all__ = ["train_from_scratch"]
 
+MUCH_WORK = 1_000_000_000
+"""Multiply-adds of a batch from which bfloat16 is faster where a processor has it: below, converting costs more."""
+
 
 def train_from_scratch(
-    job: Job, architecture: Architecture, settings: dict[str, Any], policy: Policy | None = None
+    job: Job, architecture: Architecture, recipe: Recipe, place: Place = NOWHERE, *, finds_rate: bool = False
 ) -> Model:
     """A listing with random weights, trained by gradient descent; how is in its `training`.
 
     Args:
-        settings: what replaces numbers of the recipe.
-        policy: what random views change; None for a small shift.
+        recipe: how.
+        place: where it is kept while it goes on; what an interrupted run has left there is taken up.
+        finds_rate: whether the learning rate is found by trying it out.
     """
     _check_gives_scores(architecture, len(job.dataset.class_names))
     listed, classes = architecture.output.depth, len(job.dataset.class_names)
-    architecture = architecture.with_classes(classes)
-    recipe = recipe_for(len(job.parts.train), **settings, policy=policy)
-    preparation = _preparation_for(architecture)
-    train_pixels = read_pixels(
-        job.samples("train"), preparation, stage="reading the training images", progress=job.progress
-    )
-    job.check_all_classes(train_pixels.class_ids, train_pixels.failures)
-    val_pixels = read_pixels(
-        job.samples("val"), preparation, stage="reading the validation images", progress=job.progress
-    )
-    preparation = _normalising(train_pixels)
-    train_pixels, val_pixels = (replace(p, preparation=preparation) for p in (train_pixels, val_pixels))
-    torch.manual_seed(job.seed)
-    module: nn.Module = build(architecture)
+    architecture = architecture.with_classes(classes).with_dropout(recipe.dropout)
+    ranks = join_ranks()
+    train, val = _pixels_of(job, architecture, recipe)
+    recipe = _with_precision(recipe.for_images(len(train)), architecture)
+    assert recipe.batch_size is not None
     prepare_process(architecture.multiply_adds * recipe.batch_size)
-    history = fit(module, train_pixels, val_pixels, job.task, recipe, seed=job.seed, progress=job.progress)
+    test: RateTest | None = None
+    if finds_rate:
+        test = find_rate(_begun(architecture, recipe, job.seed)[0], train, job.task, recipe, progress=job.progress)
+        recipe = recipe.with_values(learning_rate=test.rate)
+    members: list[State] = []
+    histories: list[list[Epoch]] = []
+    unknown: tuple[str, ...] = ()
+    for member in range(recipe.ensemble):
+        seed = (job.seed + member) % 2**32
+        module, unknown = _begun(architecture, recipe, seed)
+        name = "" if recipe.ensemble == 1 else f"network {member + 1} of {recipe.ensemble}: "
+        checkpoint = place.checkpoint(member, is_writer=ranks.is_first)
+        folder = place.journal if ranks.is_first else None
+        if folder is not None and recipe.ensemble > 1:
+            folder = folder / str(member)
+        histories.append(
+            fit(
+                module,
+                train,
+                val,
+                job.task,
+                recipe,
+                seed=seed,
+                progress=lambda stage, done, total, note="", name=name: job.progress(
+                    f"{name}{stage}", done, total, note
+                ),
+                checkpoint=checkpoint,
+                journal=None if folder is None else Journal(folder),
+                ranks=ranks,
+            )
+        )
+        members.append(arrays_of(module))
+    stopped = [len(history) for history in histories if len(history) < (recipe.epochs or 0)]
     learnt: dict[str, Any] = {
         "method": "gradient descent from random weights",
         "recipe": recipe.json(),
-        "epochs_done": len(history),
-        "history": [asdict(epoch) | {"seconds": round(epoch.seconds, 2)} for epoch in history],
-        "unreadable": failures_json((*train_pixels.failures, *val_pixels.failures)),
+        "epochs_done": len(histories[-1]),
+        "history": _history_json(histories[0]),
+        "unreadable": failures_json((*train.failures, *val.failures)),
         "notes": [
             *([_replaced(listed, classes)] if listed != classes else []),
-            *([_stopped(len(history), recipe)] if len(history) < recipe.epochs else []),
+            *([f"Of the layers whose biases start from 1 there is no {', '.join(unknown)}."] if unknown else []),
+            *([_stopped(stopped[0], recipe)] if stopped and recipe.schedule != "plateau" else []),
         ],
     }
-    return Model(architecture, arrays_of(module), preparation, job.task, training=learnt)
+    if test is not None:
+        learnt["rate_test"] = test.json()
+    if len(members) > 1:
+        learnt["histories"] = [_history_json(history) for history in histories]
+    return Model(
+        architecture,
+        members[0] if len(members) == 1 else _together(members),
+        train.preparation if recipe.crops > 1 else _seen(train),
+        job.task,
+        training=learnt,
+        members=len(members),
+        crops=recipe.crops,
+    )
+
+
+def _begun(architecture: Architecture, recipe: Recipe, seed: int) -> tuple[nn.Module, tuple[str, ...]]:
+    """A network with its initial weights, and the layers that the recipe names but that it has not."""
+    torch.manual_seed(seed)
+    module: nn.Module = build(architecture)
+    return module, initialise(module, recipe)
+
+
+def _together(members: Sequence[State]) -> State:
+    return {f"{number}.{name}": array for number, state in enumerate(members) for name, array in state.items()}
+
+
+def _history_json(history: Sequence[Epoch]) -> list[dict[str, Any]]:
+    return [asdict(epoch) | {"seconds": round(epoch.seconds, 2)} for epoch in history]
+
+
+def _pixels_of(job: Job, architecture: Architecture, recipe: Recipe) -> tuple[Pixels, Pixels]:
+    """The training and the validation images, held as the recipe says, and seen as the network takes them."""
+    preparation = _preparation_for(architecture, recipe)
+    train = read_pixels(job.samples("train"), preparation, stage="reading the training images", progress=job.progress)
+    job.check_all_classes(train.class_ids, train.failures)
+    val = read_pixels(job.samples("val"), preparation, stage="reading the validation images", progress=job.progress)
+    normalising = _normalising(train)
+    input_wh = (architecture.input.width, architecture.input.height)
+    seen = None if input_wh == preparation.size_wh else input_wh
+    return replace(train, preparation=normalising, input_wh=seen), replace(val, preparation=normalising, input_wh=seen)
+
+
+def _with_precision(recipe: Recipe, architecture: Architecture) -> Recipe:
+    """The recipe with a number format instead of "auto"."""
+    if recipe.precision != "auto":
+        return recipe
+    assert recipe.batch_size is not None
+    is_much = architecture.multiply_adds * recipe.batch_size >= MUCH_WORK
+    is_native = training_dtype(default_device()) == torch.bfloat16
+    return recipe.with_values(precision="bfloat16" if is_much and is_native else "float32")
 
 
 def _replaced(listed: int, classes: int) -> str:
@@ -77,24 +163,45 @@ def _stopped(epochs: int, recipe: Recipe) -> str:
     )
 
 
-def _preparation_for(architecture: Architecture) -> Preparation:
-    """Stretch the whole picture to the input of the network, so that nothing is cut off."""
+def _preparation_for(architecture: Architecture, recipe: Recipe) -> Preparation:
+    """Stretch the whole picture to the input of the network, so that nothing is cut off; or hold the middle of more."""
     width, height, depth = architecture.input.width, architecture.input.height, architecture.input.depth
     if depth not in (1, 3):
         raise UsageError(f"the network takes {depth} channels: images have 1 (grey) or 3 (RGB)")
     one = (0.0,) * depth, (1.0,) * depth
-    return Preparation((width, height), "stretch", channels=1 if depth == 1 else 3, mean=one[0], std=one[1])
+    held = round(width * recipe.held), round(height * recipe.held)
+    fit: Fit = "stretch" if recipe.held == 1 else "crop"
+    return Preparation(held, fit, channels=1 if depth == 1 else 3, mean=one[0], std=one[1])
+
+
+def _seen(train: Pixels) -> Preparation:
+    """How a picture is prepared so that a network sees the middle that it was judged by."""
+    if train.input_wh is None:
+        return train.preparation
+    held, (width, _) = train.preparation, train.input_wh
+    return replace(held, size_wh=train.input_wh, zoom=held.size_wh[0] / width)
 
 
 def _normalising(train: Pixels) -> Preparation:
-    """The preparation with the mean and standard deviation of the training pixels, channel by channel."""
+    """The preparation with the mean and standard deviation of the training pixels, channel by channel.
+
+    Raises:
+        DataError: all of them are of one colour, so that nothing can be learnt.
+    """
     order = np.random.default_rng(0).permutation(len(train))[:2_000]  # enough for two digits
     count, total, squares = 0, np.zeros(()), np.zeros(())
-    for pixels, _ in train.batches(order, 16):  # a few at a time: float64 takes eight times the memory of pixels
+    lowest, highest = 255, 0
+    for pixels, _ in train.batches(in_batches(order, 16)):  # a few at a time: float64 takes eight times the memory
         values = pixels / 255
         count += values[..., 0].size
         total = total + values.sum(axis=(0, 1, 2))
         squares = squares + np.square(values).sum(axis=(0, 1, 2))
+        lowest, highest = min(lowest, int(pixels.min())), max(highest, int(pixels.max()))
+    if lowest == highest:
+        raise DataError(
+            f"every training image is of one colour, level {lowest} of 255 everywhere: there is nothing to learn from. "
+            "mirada check looks at the files"
+        )
     mean = total / count
     std = np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0)), 1 / 255)
     return replace(

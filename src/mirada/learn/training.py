@@ -7,10 +7,12 @@ import json
 import math
 import os
 import shlex
+import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,8 +28,10 @@ from mirada.learn.depths import Options, Retrain
 from mirada.learn.evaluation import Evaluation, evaluation_of
 from mirada.learn.job import Job, failures_json
 from mirada.learn.ladder import Answers, climb
-from mirada.learn.recipes import recipe_for
+from mirada.learn.place import Place
+from mirada.learn.recipes import Recipe, find_recipe
 from mirada.learn.scores import fit_temperature, sure_threshold
+from mirada.machine.ranks import is_first_rank, rank_count
 from mirada.model import Model, load
 from mirada.model.store import check_new, free_place, is_unfinished, save, sha256
 from mirada.progress import Progress, silent
@@ -42,7 +46,7 @@ PRECISION = 0.95
 
 def train(
     data: str | os.PathLike[str],
-    network: str | os.PathLike[str] = BUILTIN,
+    network: str | os.PathLike[str] | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     retrain: Retrain = "auto",
@@ -50,12 +54,16 @@ def train(
     until: float | None = None,
     seed: int = 0,
     group: str | None = None,
+    recipe: str | Recipe | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
-    learning_rate: float | None = None,
+    learning_rate: float | Literal["find"] | None = None,
+    settings: Mapping[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
     augment: str | Policy | None = None,
     mirror: bool | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     progress: Progress = silent,
 ) -> Model:
     """Train a classifier and evaluate it, once, on images it has never seen.
@@ -68,9 +76,9 @@ def train(
     Args:
         data: class folders, train/val/test folders, a CSV file, a folder of MNIST's IDX files, or "digits".
         network: "efficientnet-lite0" (pretrained, built in), a network of the zoo or a listing FILE.net (from scratch),
-            or "timm:NAME" (pretrained, downloaded).
-        out: where to save the model, a new directory; None does not save it. Where an interrupted run of the same call
-            left a model, it is taken up from there.
+            or "timm:NAME" (pretrained, downloaded); None for that of the recipe, without a recipe the first.
+        out: where to save the model, a new directory; None does not save it. What an interrupted run of the same call
+            left is taken up from there.
         retrain: "auto" finds what pays, "head" stays at the last layer, a number trains that many of the last
             stages at once, "all" the whole network. Pretrained networks only.
         minutes: the most that everything may take; what is reached then depends on the machine. Pretrained networks
@@ -79,12 +87,20 @@ def train(
         seed: decides the split, the initial weights, and the order of the images.
         group: what tells the images that stay in one part together: a column of the table, or a regular expression that
             is looked for in their names.
-        epochs, batch_size, learning_rate: take the place of the recipe's; from scratch only.
+        recipe: how a listing is trained: the name of a recipe, a YAML file, or a recipe; None for "modern".
+        epochs, batch_size, learning_rate: take the place of the recipe's; from scratch only. The rate "find" is tried
+            out first, see `mirada.learn.find_rate`.
+        settings: other values of the recipe, by their names, see `mirada.learn.recipes.Recipe`.
         weights: a safetensors file of pretrained weights for "timm:NAME".
         augment: what random views of the training images change: the name of a policy, a JSON file or a policy; None
-            for "light", and of listings for a small shift.
+            for "light", and of listings for what the recipe says.
         mirror: whether views may be mirrored; None: as the policy says, but digits never are.
+        journal: a folder for tables of every step and epoch, and TensorBoard's where it is installed; from scratch
+            only.
+        resume: whether there must be an interrupted run to take up.
         progress: told how far it is.
+
+    Several processes that `torchrun` has started train one listing together; the first of them saves it.
 
     Ctrl-C ends training early and keeps the best so far; before the first rung it ends everything; during the
     evaluation it leaves a model without a score.
@@ -95,12 +111,18 @@ def train(
     begin = time.perf_counter()
     if out is not None:
         check_place(Path(out), Path(data))
+    chosen = find_recipe(recipe or "modern") if not isinstance(recipe, Recipe) else recipe
+    if network is None:
+        network = BUILTIN if recipe is None else chosen.network or "lenet5"
     source = find(os.fspath(network))
     if not 0 <= seed < 2**32:
         raise UsageError(f"the seed must be from 0 to {2**32 - 1:,}, got {seed}")
-    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     climbing = {"retrain": retrain, "minutes": minutes, "until": until}
-    _check_options(source, settings, climbing, weights is not None)
+    others = {"recipe": recipe, "journal": journal}
+    _check_options(source, given | others | {"set": settings or None}, climbing, weights is not None)
+    finds_rate = learning_rate == "find"
+    chosen = chosen.with_values(**(given | {"learning_rate": None} if finds_rate else given), **(settings or {}))
     dataset = read(data)
     if dataset.task != "classify":
         raise DataError(
@@ -109,11 +131,17 @@ def train(
         )
     parts = split(dataset, seed=seed, group=group)
     policy = None if augment is None else policy_for(dataset, augment, mirror)
+    if policy is not None or chosen.policy is not None:
+        chosen = replace(chosen, policy=policy_for(dataset, policy or chosen.policy or "none", mirror))
     job = Job(dataset, parts, seed, progress)
-    given = None if weights is None else _content_of(Path(weights))
+    content = None if weights is None else _content_of(Path(weights))
     told = None if policy is None else policy.to_json()
-    key = _key(job, source, settings | climbing | {"weights": given, "augment": told, "mirror": mirror})
+    how = climbing if isinstance(source, Backbone) else {"recipe": chosen.json(), "finds_rate": finds_rate}
+    key = _key(job, source, how | {"weights": content, "augment": told, "mirror": mirror})
     begun = _begun(out, key)
+    place = Place(None if out is None else kept_beside(Path(out)), key, None if journal is None else Path(journal))
+    if resume and begun is None and (place.folder is None or not place.folder.is_dir()):
+        raise UsageError(f"there is no interrupted training of {out} to take up: leave --resume out to begin one")
 
     def keep(model: Model) -> None:
         """Save what is not finished yet, unless something else has taken the place: then it is saved at the end."""
@@ -133,9 +161,13 @@ def train(
                 model, "Pictures are mixed where a listing is trained from scratch; the ladder does without."
             )
     else:
+        from mirada.learn.ranks import leave_ranks
         from mirada.learn.scratch import train_from_scratch
 
-        model, val_answers = train_from_scratch(job, source, settings, policy), None
+        model, val_answers = train_from_scratch(job, source, chosen, place, finds_rate=finds_rate), None
+        leave_ranks()
+        if not is_first_rank():
+            return model
     model = replace(model, manifest=parts.manifest, training=_record(job, model.training, begin))
     evaluations: dict[Part, Evaluation] = {}
     try:
@@ -148,11 +180,24 @@ def train(
     model = replace(model, training=model.training | {"seconds": round(seconds, 2)})
     if out is None:
         return model
-    options = {"from": os.fspath(network), "seed": seed, "group": group, "weights": weights, **settings}
+    options: dict[str, Any] = {
+        "from": os.fspath(network),
+        "recipe": recipe.name if isinstance(recipe, Recipe) else recipe,
+    }
+    options |= {"seed": seed, "group": group, "weights": weights, **given}
     options["augment"] = _said(augment) if isinstance(augment, Policy) else augment
     options["mirror"] = mirror
     options |= climbing if isinstance(source, Backbone) else {}
-    return _saved(model, Path(out), evaluations, job, _command(data, options), key)
+    options["set"] = [f"{name}={value}" for name, value in (settings or {}).items()]
+    model = _saved(model, Path(out), evaluations, job, _command(data, options), key)
+    if place.folder is not None:
+        shutil.rmtree(place.folder, ignore_errors=True)
+    return model
+
+
+def kept_beside(out: Path) -> Path:
+    """Where the checkpoints of a listing are kept while it is trained: beside the model that it is to become."""
+    return out.with_name(f"{out.name[:200]}.unfinished")
 
 
 def _noted(model: Model, note: str) -> Model:
@@ -193,6 +238,8 @@ def _command(data: str | os.PathLike[str], options: dict[str, Any]) -> str:
     for name, value in options.items():
         if isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{name}")
+        elif isinstance(value, list):
+            words += [word for each in value for word in (f"--{name}", each)]
         elif value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
@@ -273,8 +320,8 @@ def _check_options(
         raise UsageError(f"--minutes must be a number above 0, got {minutes}")
     if until is not None and not 0 < until <= 1:
         raise UsageError(f"--until must be an accuracy above 0 and up to 1, such as 0.9, got {until}")
-    if isinstance(source, Architecture):
-        recipe_for(1, **settings)
+    if isinstance(source, Backbone) and rank_count() > 1:
+        raise UsageError(f"several processes train a listing from scratch; {source.name} climbs the ladder in one")
 
 
 def _finished(model: Model, job: Job, val_answers: Answers | None) -> tuple[Model, dict[Part, Evaluation]]:

@@ -52,6 +52,8 @@ class Model:
         training: how it was made, plain values.
         scores: what it scored, plain values, by part: `val` and `test`.
         path: the directory it was loaded from or saved to.
+        members: how many networks of a listing are averaged; the names of the tensors of each begin with its number.
+        crops: how many crops of a picture are averaged, 1 or 10.
     """
 
     network: Architecture | Backbone
@@ -62,6 +64,8 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    members: int = 1
+    crops: int = 1
 
     def __repr__(self) -> str:
         name = self.network.name or "a listing"
@@ -78,7 +82,7 @@ class Model:
         """The torch module, (N, C, h, w) float32 -> (N, K) class scores, in evaluation mode. Made when asked for."""
         from mirada.model.module import build_module
 
-        return build_module(self.network, self.state, len(self.class_names))
+        return build_module(self.network, self.state, len(self.class_names), self.members, self.crops)
 
     @cached_property
     def program(self) -> Program:
@@ -86,7 +90,9 @@ class Model:
         if isinstance(self.network, Backbone):
             return body_program(self.body, preparation=self.preparation)
         identity = {"listing": format_listing(self.network), "tensors": tensors_hash(self.state)}
-        name, work = self.network.name or "a listing", self.network.multiply_adds
+        if self.members * self.crops > 1:
+            identity |= {"members": str(self.members), "crops": str(self.crops)}
+        name, work = self.network.name or "a listing", self.network.multiply_adds * self.members * self.crops
         return Program(name, identity, self.preparation, lambda: self.module, work)
 
     @cached_property

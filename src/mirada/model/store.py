@@ -33,6 +33,7 @@ from mirada.backbone.catalog import backbone_named
 from mirada.backbone.weights import read_arrays
 from mirada.data import read_manifest, write_manifest
 from mirada.errors import ArchitectureError, DataError, ModelError, UsageError
+from mirada.files import umask
 from mirada.image import Preparation
 from mirada.model.card import card
 from mirada.model.model import Model
@@ -45,6 +46,7 @@ FORMAT_VERSION = 2
 _LONGEST_NAME = 255
 """Bytes that common file systems allow for one name."""
 REPORT = "report.html"
+MOST_MEMBERS = 100
 _JSON, _WEIGHTS, _SPLIT, _CARD = "model.json", "weights.safetensors", "split.json", "README.md"
 
 
@@ -162,8 +164,7 @@ def _earlier(path: Path) -> Path:
 
 def _make_as_others(folder: Path) -> None:
     """Give a temporary folder, made for its owner alone, the rights of a new one; bring its files to the disk."""
-    mask = os.umask(0o022)
-    os.umask(mask)
+    mask = umask()
     folder.chmod(0o777 & ~mask)
     for file in folder.iterdir():
         file.chmod(0o666 & ~mask)
@@ -209,16 +210,17 @@ def _to_json(model: Model) -> dict[str, Any]:
         "temperature": model.task.temperature,
         "sure_from": model.task.sure_from,
         "preparation": model.preparation.to_json(),
-        "network": _network_json(model.network),
+        "network": _network_json(model),
         "training": model.training,
         "scores": model.scores,
     }
 
 
-def _network_json(network: Architecture | Backbone) -> dict[str, str]:
-    if isinstance(network, Backbone):
-        return {"kind": "backbone", "name": network.name}
-    return {"kind": "listing", "listing": format_listing(network)}
+def _network_json(model: Model) -> dict[str, str | int]:
+    if isinstance(model.network, Backbone):
+        return {"kind": "backbone", "name": model.network.name}
+    several = {name: count for name in ("members", "crops") if (count := getattr(model, name)) > 1}
+    return {"kind": "listing", "listing": format_listing(model.network), **several}
 
 
 def _from_json(content: dict[str, Any], path: Path) -> Model:
@@ -228,18 +230,29 @@ def _from_json(content: dict[str, Any], path: Path) -> Model:
         preparation = Preparation.from_json(content["preparation"])
     except ModelError as error:
         raise ValueError(str(error)) from error
-    _check_belong_together(network, preparation, class_names)
+    members, crops = _several(content["network"])
+    _check_belong_together(network, preparation, class_names, crops)
     state = read_arrays(path / _WEIGHTS)
     if isinstance(network, Backbone):
         _check_head(state, len(class_names), path)
     else:
-        _check_size(state, network, path)
+        _check_size(state, network, members, path)
     training, scores = content["training"], content["scores"]
     if not isinstance(training, dict) or not isinstance(scores, dict):
         raise ValueError("training and scores are no objects")
     manifest = read_manifest(path / _SPLIT) if _SPLIT in content["files"] else None
     task = Classify(class_names, *_calibration(content))
-    return Model(network, state, preparation, task, manifest, training, scores, path)
+    return Model(network, state, preparation, task, manifest, training, scores, path, members, crops)
+
+
+def _several(network: dict[str, Any]) -> tuple[int, int]:
+    """How many networks, and how many crops of a picture, are averaged."""
+    members, crops = network.get("members", 1), network.get("crops", 1)
+    if not isinstance(members, int) or not 1 <= members <= MOST_MEMBERS:
+        raise ValueError(f"members is no whole number from 1 to {MOST_MEMBERS}")
+    if crops not in (1, 10):
+        raise ValueError("crops is neither 1 nor 10")
+    return members, int(crops)
 
 
 def _class_names(content: dict[str, Any]) -> tuple[str, ...]:
@@ -270,14 +283,14 @@ def _check_head(state: dict[str, NDArray[np.generic]], classes: int, path: Path)
         )
 
 
-def _check_size(state: dict[str, NDArray[np.generic]], network: Architecture, path: Path) -> None:
+def _check_size(state: dict[str, NDArray[np.generic]], network: Architecture, members: int, path: Path) -> None:
     """Without torch: whether there are as many numbers as the listing has parameters."""
     statistics = ("running_mean", "running_var", "num_batches_tracked")
     size = sum(array.size for name, array in state.items() if not name.endswith(statistics))
-    if size != network.parameters:
+    if size != members * network.parameters:
         raise ModelError(
             f"{path / _WEIGHTS} does not fit the network of model.json: it holds {size:,} parameters, the network has "
-            f"{network.parameters:,}"
+            f"{members * network.parameters:,}"
         )
 
 
@@ -291,7 +304,7 @@ def _network(content: dict[str, str]) -> Architecture | Backbone:
 
 
 def _check_belong_together(
-    network: Architecture | Backbone, preparation: Preparation, class_names: tuple[str, ...]
+    network: Architecture | Backbone, preparation: Preparation, class_names: tuple[str, ...], crops: int
 ) -> None:
     """Before any weight is made: the images fit the network, and the network fits the classes."""
     if isinstance(network, Backbone):
@@ -299,7 +312,8 @@ def _check_belong_together(
             raise ValueError(f"{network.name} takes 3 channels, the preparation gives {preparation.channels}")
         return
     given = Volume(*preparation.size_wh, preparation.channels)
-    if given != network.input:
+    is_larger = min(given.width - network.input.width, given.height - network.input.height) >= 0
+    if given != network.input and not (crops > 1 and is_larger and given.depth == network.input.depth):
         raise ValueError(f"the network takes {network.input}, the preparation gives {given}")
     if network.output != Volume(1, 1, len(class_names)):
         raise ValueError(f"the network gives [{network.output}], there are {len(class_names)} classes")

@@ -225,8 +225,8 @@ OTHERS = [
     ),
     (
         ("train", "two", *FROM_LENET5, "--recipe", "alexnett"),
-        "there is no recipe 'alexnett': there are modern, lenet5, lenet5-1998, alexnet, vgg, or a file NAME.yaml. Did you "
-        "mean 'alexnet'?",
+        "there is no recipe 'alexnett': there are modern, lenet5, lenet5-1998, alexnet, vgg, or a file NAME.yaml. "
+        "Did you mean 'alexnet'?",
     ),
     (("train", "two", *FROM_LENET5, "--set", "clip"), "--set takes NAME=VALUE, such as clip=1, got clip"),
     (("train", "two", *FROM_LENET5, "--set", "clip=[1"), "--set clip=[1: the value cannot be understood"),

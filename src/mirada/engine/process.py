@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import platform
+from contextlib import suppress
+from threading import Thread
 from typing import Final
 
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["LITTLE_WORK", "keep_freed_memory", "prepare_process"]
+__all__ = ["LITTLE_WORK", "import_ahead", "keep_freed_memory", "prepare_process"]
 
-LITTLE_WORK: Final = 30_000_000
+LITTLE_WORK: Final = 20_000_000
 """Multiply-adds, of a batch to train on or an image to run, below which a second thread costs more than it brings
 (measured with LeNet-5).
 """
@@ -34,6 +37,22 @@ def prepare_process(multiply_adds: int | None = None) -> None:
     is_little = multiply_adds is not None and multiply_adds < LITTLE_WORK
     torch.set_num_threads(1 if is_little else available_cpus())
     keep_freed_memory()
+
+
+def import_ahead() -> Thread:
+    """Import torch and what its optimizers need, two to three seconds of it, in a thread, while images are read.
+
+    Returns:
+        The thread; the process waits for it before it ends.
+    """
+    thread = Thread(target=_import_optimizers, name="mirada: torch")
+    thread.start()
+    return thread
+
+
+def _import_optimizers() -> None:
+    with suppress(ImportError):
+        importlib.import_module("torch._dynamo")  # what torch.optim imports when the first optimizer is made
 
 
 def keep_freed_memory() -> bool:

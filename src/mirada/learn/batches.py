@@ -88,7 +88,11 @@ class Batches:
 def shifted(pixels: NDArray[np.uint8], dy: NDArray[np.int64], dx: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Each image (n, h, w, C) moved by whole pixels (n,) up and left, its border filled with its edge pixels."""
     n, h, w, _ = pixels.shape
-    rows = np.clip(np.arange(h) + dy[:, None], 0, h - 1)  # (n, h)
-    columns = np.clip(np.arange(w) + dx[:, None], 0, w - 1)  # (n, w)
-    moved: NDArray[np.uint8] = pixels[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    if not n:
+        return pixels
+    down, right = int(np.abs(dy).max()), int(np.abs(dx).max())
+    wide = np.pad(pixels, ((0, 0), (down, down), (right, right), (0, 0)), mode="edge")
+    moved = np.empty_like(pixels)
+    for i, (top, left) in enumerate(zip((dy + down).tolist(), (dx + right).tolist(), strict=True)):
+        moved[i] = wide[i, top : top + h, left : left + w]
     return moved

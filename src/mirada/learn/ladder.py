@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mirada.backbone.body import Body
 from mirada.data import Sample
+from mirada.engine.process import import_ahead
 from mirada.errors import ArchitectureError, DataError, ImageError, TrainingError, UsageError
 from mirada.image import Preparation
 from mirada.learn.depths import Options, depths
@@ -71,6 +72,8 @@ def climb(
         DataError: no training image of a class can be read, or validation images cannot be read any more.
     """
     ladder = _Ladder(job, body, options, save)
+    if options.retrain != "head":
+        import_ahead()
     try:
         return ladder.climbed(begun)
     finally:

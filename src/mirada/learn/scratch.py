@@ -14,7 +14,7 @@ from mirada.arch import Architecture
 from mirada.arch.build import build
 from mirada.backbone.network import arrays_of
 from mirada.engine.precision import training_dtype
-from mirada.engine.process import prepare_process
+from mirada.engine.process import import_ahead, prepare_process
 from mirada.engine.torch_engine import default_device
 from mirada.errors import DataError, UsageError
 from mirada.image import Preparation
@@ -50,6 +50,7 @@ def train_from_scratch(
     _check_gives_scores(architecture, len(job.dataset.class_names))
     listed, classes = architecture.output.depth, len(job.dataset.class_names)
     architecture = architecture.with_classes(classes).with_dropout(recipe.dropout)
+    import_ahead()
     ranks = join_ranks()
     train, val = _pixels_of(job, architecture, recipe)
     recipe = _with_precision(recipe.for_images(len(train)), architecture)

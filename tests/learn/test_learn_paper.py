@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,13 @@ from torch import nn
 
 from mirada.arch import Architecture, parse, zoo
 from mirada.arch.build import build
+from mirada.learn import train
 from mirada.learn.criterion import squared
 from mirada.learn.rates import Rates
 from mirada.learn.recipes import Recipe, find_recipe
 from mirada.learn.start import initialise
 from mirada.learn.update import Average, clip, optimizer_of, set_rate
+from mirada.model import Model, load
 from mirada.model.crowd import Averaged, TenCrops
 
 
@@ -199,3 +203,46 @@ def test_the_average_of_the_weights() -> None:
         expected = share * expected + (1 - share) * step
     assert average.network[0].weight.item() == pytest.approx(expected, rel=1e-5)
     assert average.network[1].running_mean.item() == 39
+
+
+def test_an_ensemble_is_one_model(tmp_path: Path) -> None:
+    """Two networks of different seeds; saved, loaded, and the mean of what each alone would say."""
+    train("digits", "lenet5", epochs=1, settings={"ensemble": 2}, out=tmp_path / "both", seed=3)
+    both = load(tmp_path / "both")
+    assert both.members == 2
+    assert len(both.training["histories"]) == 2
+    alone = [train("digits", "lenet5", epochs=1, seed=seed) for seed in (3, 4)]
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 1), dtype=np.uint8)
+    for name, array in alone[0].state.items():
+        np.testing.assert_array_equal(array, both.state[f"0.{name}"])
+    members = [replace(alone[0], state=_of(both, number), members=1) for number in range(2)]
+    mean = np.mean([_softmax(member.logits(pixels).astype(float)) for member in members], axis=0)
+    np.testing.assert_allclose(_softmax(both.logits(pixels).astype(float)), mean, rtol=1e-4)
+
+
+def _of(model: Model, number: int) -> dict[str, NDArray[np.generic]]:
+    prefix = f"{number}."
+    return {n.removeprefix(prefix): array for n, array in model.state.items() if n.startswith(prefix)}
+
+
+def test_ctrl_c_in_the_second_network_keeps_the_first() -> None:
+    def progress(stage: str, done: int, total: int | None, note: str = "") -> None:
+        if stage.startswith("network 2 of 3"):
+            raise KeyboardInterrupt
+
+    model = train("digits", "lenet5", epochs=1, settings={"ensemble": 3}, progress=progress)
+    assert model.members == 1
+    assert "Ctrl-C ended training after 1 of 3 networks; these are averaged." in model.training["notes"]
+
+
+def test_ten_crops_are_saved_with_the_model(tmp_path: Path) -> None:
+    settings = {"crops": 10, "held": 1.25, "policy": "alexnet"}
+    model = train("digits", "lenet5", epochs=1, settings=settings, out=tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert (loaded.crops, loaded.preparation.size_wh, loaded.network.input.width) == (10, (40, 40), 32)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 1), dtype=np.uint8)
+    np.testing.assert_array_equal(loaded.logits(pixels), model.logits(pixels))
+    answers = [answer.label for answer in loaded.predict(pixels[0, :, :, 0])]
+    assert answers[0] is not None
+    once = train("digits", "lenet5", epochs=1, settings=settings | {"crops": 1})
+    assert (once.preparation.size_wh, once.preparation.zoom) == ((32, 32), 1.25)

@@ -9,6 +9,7 @@ Does not know: where images come from, which network it trains, how a model is s
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -47,6 +48,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     journal: Journal | None = None,
     ranks: Ranks = ALONE,
+    on_interrupt: Callable[[], None] = lambda: None,
 ) -> list[Epoch]:
     """Train a network in place; at the end it has the weights of the epoch with the lowest validation loss.
 
@@ -63,6 +65,7 @@ def fit(
         checkpoint: where the training is kept while it goes on; what it has kept is taken up.
         journal: told of each step and epoch.
         ranks: this process among those that train together, see `mirada.learn.ranks`.
+        on_interrupt: called where Ctrl-C has ended training early.
 
     Returns:
         One `Epoch` for each pass.
@@ -104,9 +107,11 @@ def fit(
             val_loss, val_accuracy = _judged(run.judged, val, recipe, device, ranks)
             check_val_loss(run, val_loss)
             run.end_epoch(val_loss, val_accuracy)
-    except (KeyboardInterrupt, TrainingError):  # the best epoch so far is not lost
+    except (KeyboardInterrupt, TrainingError) as error:  # the best epoch so far is not lost
         if not run.history:
             raise
+        if isinstance(error, KeyboardInterrupt):
+            on_interrupt()
     run.restore_best()
     check_weights(network, recipe)
     return run.history

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mirada.learn.checkpoint import Checkpoint
+from mirada.learn.journal import Journal
 
 __all__ = ["NOWHERE", "Place"]
 
@@ -24,6 +25,12 @@ class Place:
     folder: Path | None = None
     key: str = ""
     journal: Path | None = None
+
+    def tables(self, member: int, members: int) -> Journal | None:
+        """The journal of a network; of several each has a folder of its own."""
+        if self.journal is None:
+            return None
+        return Journal(self.journal if members == 1 else self.journal / str(member))
 
     def checkpoint(self, member: int, *, is_writer: bool) -> Checkpoint | None:
         """That of a network."""

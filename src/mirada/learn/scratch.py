@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from mirada.image.prepare import Fit
 from mirada.learn.find_rate import RateTest, find_rate
 from mirada.learn.fit import fit
 from mirada.learn.job import Job, failures_json
-from mirada.learn.journal import Epoch, Journal
+from mirada.learn.journal import Epoch
 from mirada.learn.pixels import Pixels, in_batches, read_pixels
 from mirada.learn.place import NOWHERE, Place
 from mirada.learn.ranks import join_ranks
@@ -30,6 +31,7 @@ from mirada.learn.recipes import Recipe
 from mirada.learn.start import initialise
 from mirada.model import Model
 from mirada.model.model import State
+from mirada.progress import Progress
 
 __all__ = ["train_from_scratch"]
 
@@ -62,32 +64,35 @@ def train_from_scratch(
         recipe = recipe.with_values(learning_rate=test.rate)
     members: list[State] = []
     histories: list[list[Epoch]] = []
+    interrupted: list[int] = []
     unknown: tuple[str, ...] = ()
     for member in range(recipe.ensemble):
         seed = (job.seed + member) % 2**32
         module, unknown = _begun(architecture, recipe, seed)
         name = "" if recipe.ensemble == 1 else f"network {member + 1} of {recipe.ensemble}: "
-        checkpoint = place.checkpoint(member, is_writer=ranks.is_first)
-        folder = place.journal if ranks.is_first else None
-        if folder is not None and recipe.ensemble > 1:
-            folder = folder / str(member)
-        histories.append(
-            fit(
+        try:
+            history = fit(
                 module,
                 train,
                 val,
                 job.task,
                 recipe,
                 seed=seed,
-                progress=lambda stage, done, total, note="", name=name: job.progress(
-                    f"{name}{stage}", done, total, note
-                ),
-                checkpoint=checkpoint,
-                journal=None if folder is None else Journal(folder),
+                progress=_named(job.progress, name),
+                checkpoint=place.checkpoint(member, is_writer=ranks.is_first),
+                journal=place.tables(member, recipe.ensemble) if ranks.is_first else None,
                 ranks=ranks,
+                on_interrupt=partial(interrupted.append, member),
             )
-        )
+        except KeyboardInterrupt:
+            if not members:
+                raise
+            interrupted.append(member)
+            break
+        histories.append(history)
         members.append(arrays_of(module))
+        if interrupted:
+            break
     stopped = [len(history) for history in histories if len(history) < (recipe.epochs or 0)]
     learnt: dict[str, Any] = {
         "method": "gradient descent from random weights",
@@ -99,6 +104,7 @@ def train_from_scratch(
             *([_replaced(listed, classes)] if listed != classes else []),
             *([f"Of the layers whose biases start from 1 there is no {', '.join(unknown)}."] if unknown else []),
             *([_stopped(stopped[0], recipe)] if stopped and recipe.schedule != "plateau" else []),
+            *([_fewer(len(members), recipe)] if len(members) < recipe.ensemble else []),
         ],
     }
     if test is not None:
@@ -162,6 +168,19 @@ def _stopped(epochs: int, recipe: Recipe) -> str:
         f"Training ended after {epochs} of {recipe.epochs} epochs, by Ctrl-C or because the loss was no longer a "
         "number; the best epoch was kept."
     )
+
+
+def _fewer(members: int, recipe: Recipe) -> str:
+    return f"Ctrl-C ended training after {members} of {recipe.ensemble} networks; these are averaged."
+
+
+def _named(progress: Progress, name: str) -> Progress:
+    """The same progress, told of stages with a name before them."""
+
+    def named(stage: str, done: int, total: int | None, note: str = "") -> None:
+        progress(f"{name}{stage}", done, total, note)
+
+    return named
 
 
 def _preparation_for(architecture: Architecture, recipe: Recipe) -> Preparation:

@@ -8,13 +8,14 @@ time: dropout, L2, momentum, views and ten crops, ReLU (tanh for it), normalisat
 The networks of the whole recipe, one a seed, are averaged, one to `--members` of them.
 
 Differences to the whole recipe have a 95 % interval: a bootstrap over the seeds and the test images at once (10,000
-draws, percentiles). Writes results/ingredients.json after every network, and results/ingredients.svg.
+draws, percentiles). Writes results/ingredients.json after every network.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 import mirada
 from mirada.learn.recipes import find_recipe
-from result import RESULTS, write_result
+from result import write_result
 
 LISTING = """name: Small AlexNet
 {header}[47x47x3] INPUT
@@ -61,10 +62,10 @@ def trained(data: str, ingredient: str, seed: int, epochs: int) -> tuple[NDArray
     recipe = find_recipe("alexnet").with_values(
         epochs=epochs, batch_size=32, start="glorot" if header else "he", ones=[], **WITHOUT[ingredient]
     )
-    file = RESULTS / ".ingredients.net"
-    file.write_text(LISTING.format(header=header, **norms))
-    model = mirada.train(data, file, recipe=recipe, seed=seed)
-    file.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "small.net"
+        file.write_text(LISTING.format(header=header, **norms))
+        model = mirada.train(data, file, recipe=recipe, seed=seed)
     samples = [sample for sample in mirada.read(data).samples if sample.part == "test"]
     answers = [(sample, logits) for sample, logits in model.answers(samples) if isinstance(logits, np.ndarray)]
     class_ids = np.array([sample.label.class_id for sample, _ in answers if sample.label is not None])
@@ -100,25 +101,6 @@ def figures(right: dict[str, list[NDArray[np.bool_]]], chances: list[Any], class
     return told
 
 
-def draw(told: dict[str, Any], place: Path) -> None:
-    """The differences as bars with their intervals, and the averages of more and more networks."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    rows = list(told["against_the_whole"].items())[::-1]
-    for place_of, (_, gain) in enumerate(rows):
-        left.plot([100 * gain["from"], 100 * gain["to"]], [place_of] * 2, color="0.4")
-        left.plot(100 * gain["gain"], place_of, "o", color="C0")
-    left.axvline(0, color="0.8")
-    left.set_yticks(range(len(rows)), [name for name, _ in rows])
-    left.set_xlabel("test accuracy against the whole recipe, points")
-    right.plot(range(1, len(told["averaged"]) + 1), [100 * a for a in told["averaged"]], "o-")
-    right.set_xlabel("networks averaged")
-    right.set_ylabel("test accuracy, %")
-    figure.savefig(place)
-
-
 def main() -> None:
     """The whole recipe with every seed, then one ingredient less."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -142,7 +124,6 @@ def main() -> None:
             told = figures(right, chances, class_ids)
             asked = {"data": Path(arguments.data).name, "epochs": arguments.epochs, "listing": LISTING}
             written = write_result("ingredients", asked | told)
-    draw(told, RESULTS / "ingredients.svg")
     print(json.dumps(told["against_the_whole"], indent=1), json.dumps(told["all_against_their_mean"]))
     print("written:", written)
 

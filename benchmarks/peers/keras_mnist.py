@@ -6,8 +6,6 @@ object: seconds since `--began` and test accuracy after each epoch, the test not
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import json
 import time
 from pathlib import Path
@@ -15,27 +13,18 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
+from mnist_files import options, part_of
 
 
-def _part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    found = []
-    for name in ("images-idx3-ubyte", "labels-idx1-ubyte"):
-        packed = folder / f"{part}-{name}.gz"
-        content = gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / f"{part}-{name}").read_bytes()
-        found.append(np.frombuffer(content, np.uint8))
-    images = np.pad(found[0][16:].reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2)))
-    return images[..., None].astype(np.float32) / 255, found[1][8:].astype(np.int64)
+def _part(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = part_of(folder, name)
+    wide = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    return wide[..., None].astype(np.float32) / 255, labels.astype(np.int64)
 
 
 def main() -> None:
     """Train, and test after each epoch."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("mnist", type=Path)
-    parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--until", type=float, default=0.99)
-    parser.add_argument("--began", type=float, default=time.time(), help="time.time() when the process was started")
-    arguments = parser.parse_args()
+    arguments = options()
     keras.utils.set_random_seed(arguments.seed)
     (x, y), (test_x, test_y) = _part(arguments.mnist, "train"), _part(arguments.mnist, "t10k")
     network = keras.Sequential(

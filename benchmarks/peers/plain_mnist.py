@@ -10,14 +10,12 @@ mirada.
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import json
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
+from mnist_files import options, part_of
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,8 +27,7 @@ class Digits(Dataset[tuple[Tensor, int]]):
     """Images as PIL gives them, then transformed, as torchvision's own MNIST does."""
 
     def __init__(self, folder: Path, part: str) -> None:
-        images, labels = (_idx(folder, f"{part}-{name}") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
-        self.images, self.labels = images[16:].reshape(-1, 28, 28), labels[8:]
+        self.images, self.labels = part_of(folder, part)
         self.transform = transforms.Compose(
             [transforms.Pad(2), transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
         )
@@ -40,12 +37,6 @@ class Digits(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, place: int) -> tuple[Tensor, int]:
         return self.transform(Image.fromarray(self.images[place])), int(self.labels[place])
-
-
-def _idx(folder: Path, name: str) -> np.ndarray:
-    packed = folder / f"{name}.gz"
-    content = gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / name).read_bytes()
-    return np.frombuffer(content, np.uint8)
 
 
 def lenet5() -> nn.Sequential:
@@ -59,13 +50,7 @@ def lenet5() -> nn.Sequential:
 
 def main() -> None:
     """Train, and test after each epoch."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("mnist", type=Path)
-    parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--until", type=float, default=0.99)
-    parser.add_argument("--began", type=float, default=time.time(), help="time.time() when the process was started")
-    arguments = parser.parse_args()
+    arguments = options()
     torch.manual_seed(arguments.seed)
     train = DataLoader(Digits(arguments.mnist, "train"), batch_size=64, shuffle=True)
     test = DataLoader(Digits(arguments.mnist, "t10k"), batch_size=1000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import util
 from pathlib import Path
@@ -115,9 +114,5 @@ def _table(columns: tuple[str, ...], rows: list[dict[str, str]]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(_complete(columns, row) for row in rows)
+    writer.writerows(rows)
     return text.getvalue().encode()
-
-
-def _complete(columns: tuple[str, ...], row: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: row.get(name) or "" for name in columns}

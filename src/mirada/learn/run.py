@@ -40,6 +40,8 @@ class Run:
         step: steps of it that are done.
         history: the epochs that are over.
         is_over: whether no epoch follows.
+        network: what is trained.
+        absurd_loss: from which loss on training has diverged.
     """
 
     def __init__(
@@ -56,10 +58,10 @@ class Run:
         self.rates = Rates(recipe, steps_an_epoch)
         self.epoch, self.step, self.is_over = 1, 0, False
         self.history: list[Epoch] = []
-        self._network, self._checkpoint, self._journal = network, checkpoint, journal
+        self.network, self._checkpoint, self._journal = network, checkpoint, journal
         self._average = Average(network, recipe.average) if recipe.average else None
         self._losses: list[float] = []
-        self._absurd_loss = math.inf
+        self.absurd_loss = math.inf
         self._best_loss, self._best = math.inf, dict[str, Tensor]()
         self._begin = time.perf_counter()
         kept = None if checkpoint is None else checkpoint.read()
@@ -71,12 +73,7 @@ class Run:
     @property
     def judged(self) -> nn.Module:
         """The network whose weights count."""
-        return self._network if self._average is None else self._average.network
-
-    @property
-    def network(self) -> nn.Module:
-        """The network that is trained."""
-        return self._network
+        return self.network if self._average is None else self._average.network
 
     @property
     def steps(self) -> int:
@@ -104,17 +101,12 @@ class Run:
         accuracy = self.history[-1].val_accuracy if self.history else None
         return note if accuracy is None else f"{note}, val {accuracy:.1%}"
 
-    @property
-    def absurd_loss(self) -> float:
-        """From which loss on training has diverged."""
-        return self._absurd_loss
-
     def add_step(self, loss: float) -> None:
         """The optimizer has made a step."""
         self.step += 1
         self._losses.append(loss)
         if self.steps_done == 1 and math.isfinite(loss):
-            self._absurd_loss = ABSURD * max(loss, 1.0)
+            self.absurd_loss = ABSURD * max(loss, 1.0)
         if self._average is not None:
             self._average.follow()
         if self._journal is not None:
@@ -136,12 +128,12 @@ class Run:
     def restore_best(self) -> None:
         """Give the network the weights of the best epoch."""
         if self._best:
-            self._network.load_state_dict(self._best)
+            self.network.load_state_dict(self._best)
 
     def keep(self) -> None:
         """Write a checkpoint."""
         assert self._checkpoint is not None
-        tensors = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -152,7 +144,7 @@ class Run:
             "step": self.step,
             "is_over": self.is_over,
             "losses": self._losses,
-            "absurd_loss": self._absurd_loss,
+            "absurd_loss": self.absurd_loss,
             "rates": self.rates.to_json(),
             "history": [asdict(epoch) for epoch in self.history],
             "best_loss": self._best_loss,
@@ -168,7 +160,7 @@ class Run:
         def of(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
 
-        self._network.load_state_dict(of("network."))
+        self.network.load_state_dict(of("network."))
         self._best = of("best.")
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
@@ -184,7 +176,7 @@ class Run:
             self._average.steps = values["average_steps"]
         self.epoch, self.step, self.is_over = values["epoch"], values["step"], values["is_over"]
         self._losses, self._best_loss = values["losses"], values["best_loss"]
-        self._absurd_loss = values["absurd_loss"]
+        self.absurd_loss = values["absurd_loss"]
         self.rates.restore(values["rates"])
         self.history = [Epoch(**epoch) for epoch in values["history"]]
         self._begin = time.perf_counter() - values["seconds"]

@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 FAST = """
 network: lenet5
 batch_size: 64
-learning_rate: 0.006
+learning_rate: 0.01
 weight_decay: 0.05
 average: 0.995
 shift: 0.03125
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mnist", metavar="MNIST", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--best", type=int, default=5)
     parser.add_argument("--keras", metavar="PYTHON", help="a Python with Keras")
     arguments = parser.parse_args()

@@ -13,7 +13,8 @@ comparing all. Each way first makes its index from the vectors in a file, then o
 | usearch | HNSW in half precision | expansion_search |
 
 The peers' setting is the first of a few that finds 99 % of the ten nearest on these very queries, or the last where
-none does. A way that is not done after so many minutes of making is left out. mirada is given vectors: of a picture,
+none does. A way that is not done after so many minutes of making is left out; of a way that is not asked again, the
+last result is kept, with its date. mirada is given vectors: of a picture,
 seeing it comes on top. Writes results/search_VECTORS.json.
 """
 
@@ -31,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from result import write_result
+from result import RESULTS, write_result
 
 DIMENSION, QUERIES, K = 1_280, 1_000, 10
 BLOCK = 20_000
@@ -299,8 +300,15 @@ def main() -> None:
             except subprocess.TimeoutExpired:
                 found[way] = {"making": None, "not_made_in_minutes": arguments.minutes}
             print(way, json.dumps(found[way]), flush=True)
-    path = write_result(f"search_{arguments.vectors}", {"vectors": arguments.vectors, "ways": found})
-    print("written:", path)
+    name = f"search_{arguments.vectors}"
+    print("written:", write_result(name, {"vectors": arguments.vectors, "ways": found | _earlier(name, set(found))}))
+
+
+def _earlier(name: str, asked: set[str]) -> dict[str, Any]:
+    """What the last result holds of ways that were not asked again, marked as being of an earlier run."""
+    path = RESULTS / f"{name}.json"
+    last = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"ways": {}}
+    return {way: {"of": last["date"], **told} for way, told in last["ways"].items() if way not in asked}
 
 
 if __name__ == "__main__":

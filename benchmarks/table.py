@@ -165,7 +165,11 @@ def search_row(result: dict[str, Any]) -> tuple[str, str, str]:
     return (
         f"`Index.search`, the ten nearest of {result['vectors']:,} x 1,280 numbers, one query",
         words("mirada"),
-        "; ".join(f"{words(way)}: {way}" for way in result["ways"] if way != "mirada"),
+        "; ".join(
+            f"{words(way)}: {way}{', an earlier run' if 'of' in told else ''}"
+            for way, told in result["ways"].items()
+            if way != "mirada"
+        ),
     )
 
 

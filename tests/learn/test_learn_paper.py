@@ -19,7 +19,7 @@ from mirada.learn.criterion import squared
 from mirada.learn.rates import Rates
 from mirada.learn.recipes import Recipe, find_recipe
 from mirada.learn.start import initialise
-from mirada.learn.update import Average, clip, optimizer_of, set_rate
+from mirada.learn.update import Average, Descent, clip, optimizer_of
 from mirada.model import Model, load
 from mirada.model.crowd import Averaged, TenCrops
 
@@ -40,7 +40,7 @@ def test_the_update_rule() -> None:
     v = [np.zeros_like(each) for each in w]
     for step in range(30):
         rate = 0.01 if step < 12 else 0.001
-        set_rate(optimizer, rate)
+        optimizer.rate = rate
         for i, parameter in enumerate(layer.parameters()):
             g = rng.normal(size=parameter.shape)
             parameter.grad = torch.from_numpy(g.astype(np.float32))
@@ -58,11 +58,11 @@ def test_torch_alone_would_not_follow_the_rule_where_the_rate_changes() -> None:
         layer = nn.Linear(1, 1, bias=False)
         nn.init.ones_(layer.weight)
         optimizer = optimizer_of(layer, ALEXNET)
+        assert isinstance(optimizer, Descent)
         for rate in (0.01, 0.01, 0.001):
-            if careful:
-                set_rate(optimizer, rate)
-            else:
-                optimizer.param_groups[0]["lr"] = rate
+            optimizer.rate = rate
+            if not careful:
+                optimizer.velocity_rate = rate
             layer.weight.grad = torch.ones(1, 1)
             optimizer.step()
         ends.append(layer.weight.item())

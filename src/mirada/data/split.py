@@ -107,7 +107,8 @@ def split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0
         parts[part] += picture.members
     ordered = {part: tuple(sorted(indices)) for part, indices in parts.items()}
     manifest = _manifest(dataset, ordered, hashes, seed, fractions)
-    notes = [*_notes_on_pictures(dataset, pool, hashes), *_notes_on_parts(dataset, ordered, hashes)]
+    ungrouped = pictures if groups is None else units(dataset, pool, hashes)
+    notes = [*_notes_on_pictures(dataset, ungrouped, hashes), *_notes_on_parts(dataset, ordered, hashes)]
     if groups is not None:
         notes += _notes_on_groups(dataset, ordered, groups)
     return Split(ordered, manifest, tuple(notes))
@@ -252,10 +253,10 @@ def _manifest(
     return Manifest(dataset.name, dataset.kind, seed, fractions, dataset.class_names, entries)
 
 
-def _notes_on_pictures(dataset: Dataset, pool: Sequence[int], hashes: Sequence[str | None]) -> Iterator[str]:
+def _notes_on_pictures(dataset: Dataset, pictures: Sequence[Unit], hashes: Sequence[str | None]) -> Iterator[str]:
     """Copies, contradictions and files that cannot be read."""
     keys = [sample.key for sample in dataset.samples]
-    repeated = [picture for picture in units(dataset, pool, hashes) if len(picture.members) > 1]
+    repeated = [picture for picture in pictures if len(picture.members) > 1]
     if repeated:
         first, second, *_ = repeated[0].members
         files = sum(len(picture.members) for picture in repeated)

@@ -103,6 +103,9 @@ def units(
 
 
 def _unit(dataset: Dataset, members: Sequence[int], contents: Sequence[str | None]) -> Unit:
+    if len(members) == 1:  # as most are
+        class_ids = sorted(set(dataset.samples[members[0]].class_ids))
+        return Unit(tuple(members), 1, tuple(class_ids), (1,) * len(class_ids))
     copies_of: dict[str | int, list[Sample]] = defaultdict(list)
     for index in members:
         content = contents[index]

@@ -40,19 +40,19 @@ def prepare_process(multiply_adds: int | None = None) -> None:
 
 
 def import_ahead() -> Thread:
-    """Import torch and what its optimizers need, two to three seconds of it, in a thread, while images are read.
+    """Import torch, which takes one to two seconds, in a thread, while images are read.
 
     Returns:
         The thread; the process waits for it before it ends.
     """
-    thread = Thread(target=_import_optimizers, name="mirada: torch")
+    thread = Thread(target=_import_torch, name="mirada: torch")
     thread.start()
     return thread
 
 
-def _import_optimizers() -> None:
-    with suppress(ImportError):
-        importlib.import_module("torch._dynamo")  # what torch.optim imports when the first optimizer is made
+def _import_torch() -> None:
+    with suppress(ImportError):  # said where it is needed
+        importlib.import_module("torch")
 
 
 def keep_freed_memory() -> bool:

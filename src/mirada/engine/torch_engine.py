@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mirada.engine.engine import Engine, Outputs, Tag
+from mirada.engine.process import LITTLE_WORK
 from mirada.engine.program import Program
 from mirada.image import Preparation
 
-__all__ = ["BATCH_SIZES", "FromPixels", "TorchEngine", "default_device", "normalised"]
+__all__ = ["BATCH_SIZES", "LITTLE_BATCH_SIZES", "FromPixels", "TorchEngine", "default_device", "normalised"]
 
 BATCH_SIZES = (1, 8)
 """The sizes a batch is filled up to. On a CPU 16 and 32 are no faster, and hold more activations in memory."""
+LITTLE_BATCH_SIZES = (1, 8, 64)
+"""Those of little networks, of which a batch of 8 spends most of its time between the layers."""
 
 
 def default_device() -> torch.device:
@@ -72,6 +75,7 @@ class TorchEngine(Engine):
 
     def __init__(self, program: Program, module: nn.Module | None = None, device: torch.device | None = None) -> None:
         super().__init__(program)
+        self._sizes = LITTLE_BATCH_SIZES if _is_little(program.multiply_adds) else BATCH_SIZES
         self.device = device or default_device()
         module = program.build() if module is None else module
         if self.device.type != "cpu":  # the stages that are trained on are made of the same parameters
@@ -82,7 +86,7 @@ class TorchEngine(Engine):
     def stream(self, items: Iterable[tuple[Tag, NDArray[np.uint8] | None]]) -> Iterator[tuple[Tag, Outputs | None]]:
         """See `Engine.stream`. Images go through in batches."""
         iterator = iter(items)
-        while batch := list(itertools.islice(iterator, BATCH_SIZES[-1])):
+        while batch := list(itertools.islice(iterator, self._sizes[-1])):
             images = [pixels for _, pixels in batch if pixels is not None]
             outputs = zip(*self._run(np.stack(images)), strict=True) if images else iter(())
             for tag, pixels in batch:
@@ -90,7 +94,8 @@ class TorchEngine(Engine):
 
     def __call__(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.floating], ...]:
         """See `Engine.__call__`."""
-        parts = [self._run(pixels[i : i + BATCH_SIZES[-1]]) for i in range(0, len(pixels), BATCH_SIZES[-1])]
+        most = self._sizes[-1]
+        parts = [self._run(pixels[i : i + most]) for i in range(0, len(pixels), most)]
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
     def on_cpu(self) -> nn.Module:
@@ -100,9 +105,14 @@ class TorchEngine(Engine):
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.floating], ...]:
         """The outputs for a few images, filled up to one of the sizes."""
         n = len(pixels)
-        size = next(size for size in BATCH_SIZES if n <= size)
+        size = next(size for size in self._sizes if n <= size)
         filled = np.zeros((size, *pixels.shape[1:]), np.uint8)
         filled[:n] = pixels
         with torch.inference_mode():
             outputs = self._module(torch.from_numpy(filled).to(self.device))
             return tuple(output.cpu().numpy()[:n] for output in outputs)
+
+
+def _is_little(multiply_adds: int | None) -> bool:
+    """Of one image: whether eight of them are little work."""
+    return multiply_adds is not None and multiply_adds * BATCH_SIZES[-1] < LITTLE_WORK

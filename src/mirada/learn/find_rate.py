@@ -23,7 +23,7 @@ from mirada.learn.criterion import criterion
 from mirada.learn.pixels import Pixels
 from mirada.learn.ranks import ALONE
 from mirada.learn.recipes import Recipe
-from mirada.learn.update import clip, optimizer_of, set_rate
+from mirada.learn.update import clip, optimizer_of
 from mirada.progress import Progress, silent
 from mirada.tasks import Task
 
@@ -90,7 +90,7 @@ def find_rate(
     torch.manual_seed(seed)
     for step, (pixels, targets, _) in zip(range(STEPS), every, strict=False):
         rate = low * (high / low) ** (step / (STEPS - 1))
-        set_rate(optimizer, rate)
+        optimizer.rate = rate
         outputs = tried(normalised(torch.from_numpy(pixels).to(device), train.preparation))
         loss = loss_of(outputs.float(), torch.from_numpy(targets).to(device))
         mean = SMOOTH * mean + (1 - SMOOTH) * loss.item()

@@ -27,7 +27,7 @@ from mirada.learn.pixels import Pixels, in_batches
 from mirada.learn.ranks import ALONE, Ranks
 from mirada.learn.recipes import Recipe
 from mirada.learn.run import Run
-from mirada.learn.update import clip, set_rate
+from mirada.learn.update import clip
 from mirada.learn.watch import check_loss, check_val_loss, check_weights
 from mirada.progress import Progress, silent
 from mirada.tasks import Task
@@ -88,7 +88,7 @@ def fit(
         while not run.is_over:
             network.train()
             for pixels, targets, weight in batches.of(run.epoch, run.step):
-                set_rate(run.optimizer, run.rates.rate(run.epoch, run.step))
+                run.optimizer.rate = run.rates.rate(run.epoch, run.step)
                 images = normalised(torch.from_numpy(pixels).to(device), train.preparation)
                 if has_dropout:
                     _seed_dropout(seed, run, ranks, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from mirada.data.threads import map_items
 from mirada.errors import DataError, ImageError
 from mirada.image import Preparation
 from mirada.image.augment import view_pixels
+from mirada.image.moves import SMALL, moved_views, only_moves
 from mirada.image.policy import Policy
 from mirada.progress import Progress, silent
 
@@ -25,6 +26,8 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 MEMORY_BOUND = 4 * 2**30
 """Bytes of prepared pixels that are held in memory at most."""
+PIECE = 16
+"""Views of held pixels that are handed to a thread at once: of one alone, handing it over takes as long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,12 @@ class Pixels:
         whole = replace(self.preparation, fit="stretch", zoom=1.0, size_wh=size_wh)
         framed = replace(self.preparation, size_wh=size_wh)
 
+        if self.pixels is not None and self.pixels[0, ..., 0].size <= SMALL and only_moves(policy):
+            for chosen in batches:
+                seeds = [seed << 32 | i for i in chosen.tolist()]
+                yield moved_views(self.pixels[chosen], whole, policy, seeds, number), self.class_ids[chosen]
+            return
+
         def view(i: int) -> tuple[int, NDArray[np.uint8] | None]:
             own = seed << 32 | i
             if self.pixels is not None:
@@ -91,8 +100,10 @@ class Pixels:
             except ImageError:  # it went away after `read_pixels`
                 return i, None
 
-        order = [i for chosen in batches for i in chosen.tolist()]
-        with closing(map_items(view, order, ahead=2 * max(map(len, batches), default=1))) as found:
+        pieces = in_batches(np.concatenate([*batches, np.zeros(0, np.int64)]), 1 if self.pixels is None else PIECE)
+        ahead = max(2, 2 * max(map(len, batches), default=1) * len(pieces) // max(1, sum(map(len, batches))))
+        with closing(map_items(lambda piece: [view(i) for i in piece.tolist()], pieces, ahead=ahead)) as done:
+            found = chain.from_iterable(done)
             for chosen in batches:
                 kept = [(i, pixels) for i, pixels in islice(found, len(chosen)) if pixels is not None]
                 if kept:

@@ -8,14 +8,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from mirada.learn.checkpoint import Checkpoint
 from mirada.learn.journal import Epoch, Journal
 from mirada.learn.rates import Rates
 from mirada.learn.recipes import Recipe
-from mirada.learn.update import Average, optimizer_of
+from mirada.learn.update import Average, Descent, optimizer_of
 
 __all__ = ["Run"]
 
@@ -93,7 +92,7 @@ class Run:
     @property
     def rate(self) -> float:
         """The learning rate of the last step."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return self.optimizer.rate
 
     def note(self) -> str:
         """How it goes, in a few words."""
@@ -135,8 +134,7 @@ class Run:
         assert self._checkpoint is not None
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in self.optimizer.tensors().items()}
         if self._average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self._average.network.state_dict().items()}
         values = {
@@ -150,7 +148,7 @@ class Run:
             "best_loss": self._best_loss,
             "average_steps": 0 if self._average is None else self._average.steps,
             "seconds": time.perf_counter() - self._begin,
-            "optimizer_rates": [group["lr"] for group in self.optimizer.param_groups],
+            "rate": self.optimizer.rate,
         }
         self._checkpoint.write(tensors, values)
         if self._journal is not None:
@@ -162,15 +160,10 @@ class Run:
 
         self.network.load_state_dict(of("network."))
         self._best = of("best.")
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in of("optimizer.").items():
-            number, _, field = name.partition(".")
-            state.setdefault(int(number), {})[field] = _laid_out(tensor, parameters[int(number)])
-        content = self.optimizer.state_dict()
-        for group, rate in zip(content["param_groups"], values["optimizer_rates"], strict=True):
-            group["lr"] = rate
-        self.optimizer.load_state_dict(content | {"state": state})
+        self.optimizer.restore(of("optimizer."))
+        self.optimizer.rate = values["rate"]
+        if isinstance(self.optimizer, Descent):
+            self.optimizer.velocity_rate = values["rate"]
         if self._average is not None:
             self._average.network.load_state_dict(of("average."))
             self._average.steps = values["average_steps"]
@@ -180,10 +173,3 @@ class Run:
         self.rates.restore(values["rates"])
         self.history = [Epoch(**epoch) for epoch in values["history"]]
         self._begin = time.perf_counter() - values["seconds"]
-
-
-def _laid_out(kept: Tensor, parameter: Tensor) -> Tensor:
-    """A tensor with the layout in memory of its parameter: a fused step goes through both in one order."""
-    if kept.shape != parameter.shape:
-        return kept
-    return torch.empty_like(parameter, requires_grad=False).copy_(kept)

@@ -21,6 +21,7 @@ from mirada.errors import TrainingError
 from mirada.learn.fit import Epoch
 from mirada.learn.losses import calibrated_losses
 from mirada.learn.tail import Tail
+from mirada.learn.update import AdamW, Group
 from mirada.progress import Progress, silent
 
 __all__ = [
@@ -187,7 +188,7 @@ def fit_tail(
         TrainingError: in the first epoch the loss is no longer a number.
     """
     device = tail.device
-    optimizer = torch.optim.AdamW(_groups(tail, recipe), fused=device.type in ("cpu", "cuda"))
+    optimizer = AdamW(_groups(tail, recipe), recipe.learning_rate)
     rng = np.random.default_rng(seed)
     steps_an_epoch = -(-len(train) // recipe.batch_size)
     steps = steps_an_epoch * recipe.epochs
@@ -200,7 +201,7 @@ def fit_tail(
             order = rng.permutation(len(train))
             for i in range(0, len(order), recipe.batch_size):
                 chosen = order[i : i + recipe.batch_size]
-                _set_learning_rate(optimizer, max(step / steps, _share_of_time(begin, deadline)))
+                optimizer.rate = _rate(recipe, max(step / steps, _share_of_time(begin, deadline)))
                 inputs = train.read(chosen, rng.integers(0, train.views, len(chosen))).to(device)
                 features = tail.features(inputs)
                 logits = tail.head(_dropped(features, recipe.dropout, rng))
@@ -277,23 +278,22 @@ def step_seconds(tail: Tail, input_shape: tuple[int, ...], batch_size: int) -> f
     return min(times)
 
 
-def _groups(tail: Tail, recipe: RungRecipe) -> list[dict[str, Any]]:
+def _groups(tail: Tail, recipe: RungRecipe) -> list[Group]:
     """Parameters by depth: smaller steps further from the end; biases do not decay."""
     *stages, head = tail.parameters_by_depth()
     groups = []
     for depth, parameters in enumerate([head, *reversed(stages)]):
-        rate = recipe.learning_rate * recipe.stage_decay ** max(depth - 1, 0)
+        share = recipe.stage_decay ** max(depth - 1, 0)
         learnt = [p for p in parameters if p.requires_grad]
         filters, biases = [p for p in learnt if p.ndim > 1], [p for p in learnt if p.ndim <= 1]
-        for members, decay in ((filters, recipe.weight_decay), (biases, 0.0)):
-            groups.append({"params": members, "lr": rate, "full": rate, "weight_decay": decay})
+        groups += [Group(filters, recipe.weight_decay, share), Group(biases, 0.0, share)]
     return groups
 
 
-def _set_learning_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+def _rate(recipe: RungRecipe, share: float) -> float:
+    """The learning rate where this share of the training, or of its time, is over."""
     factor = (share + 0.002) / 0.1 if share < 0.1 else 0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9))
-    for group in optimizer.param_groups:
-        group["lr"] = group["full"] * min(factor, 1.0)
+    return recipe.learning_rate * min(factor, 1.0)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from mirada.arch import Architecture
 from mirada.arch.build import build
 from mirada.backbone.network import arrays_of
 from mirada.engine.precision import training_dtype
-from mirada.engine.process import import_ahead, prepare_process
+from mirada.engine.process import prepare_process
 from mirada.engine.torch_engine import default_device
 from mirada.errors import DataError, UsageError
 from mirada.image import Preparation
@@ -33,7 +33,7 @@ from mirada.model import Model
 from mirada.model.model import State
 from mirada.progress import Progress
 
-__all__ = ["train_from_scratch"]
+__all__ = ["train_from_scratch", "with_precision"]
 
 MUCH_WORK = 1_000_000_000
 """Multiply-adds of a batch from which bfloat16 is faster where a processor has it: below, converting costs more."""
@@ -52,10 +52,9 @@ def train_from_scratch(
     _check_gives_scores(architecture, len(job.dataset.class_names))
     listed, classes = architecture.output.depth, len(job.dataset.class_names)
     architecture = architecture.with_classes(classes).with_dropout(recipe.dropout)
-    import_ahead()
     ranks = join_ranks()
     train, val = _pixels_of(job, architecture, recipe)
-    recipe = _with_precision(recipe.for_images(len(train)), architecture)
+    recipe = with_precision(recipe.for_images(len(train)), architecture)
     assert recipe.batch_size is not None
     prepare_process(architecture.multiply_adds * recipe.batch_size)
     test: RateTest | None = None
@@ -149,8 +148,8 @@ def _pixels_of(job: Job, architecture: Architecture, recipe: Recipe) -> tuple[Pi
     return replace(train, preparation=normalising, input_wh=seen), replace(val, preparation=normalising, input_wh=seen)
 
 
-def _with_precision(recipe: Recipe, architecture: Architecture) -> Recipe:
-    """The recipe with a number format instead of "auto"."""
+def with_precision(recipe: Recipe, architecture: Architecture) -> Recipe:
+    """The recipe, with its batch size, with a number format in the place of "auto"."""
     if recipe.precision != "auto":
         return recipe
     assert recipe.batch_size is not None

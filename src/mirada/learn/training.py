@@ -10,7 +10,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from mirada.backbone.body import Body
 from mirada.data import Part, Sample, read, split
 from mirada.data.views import policy_for
 from mirada.data.walk import lies_in
+from mirada.engine.process import import_ahead
 from mirada.errors import DataError, ImageError, UsageError
 from mirada.image.policy import POLICIES, Policy
 from mirada.learn.depths import Options, Retrain
@@ -123,6 +124,8 @@ def train(
     _check_options(source, given | others | {"set": settings or None}, climbing, weights is not None)
     finds_rate = learning_rate == "find"
     chosen = chosen.with_values(**(given | {"learning_rate": None} if finds_rate else given), **(settings or {}))
+    if not isinstance(source, Backbone):
+        import_ahead()
     dataset = read(data)
     if dataset.task != "classify":
         raise DataError(
@@ -248,7 +251,10 @@ def _command(data: str | os.PathLike[str], options: dict[str, Any]) -> str:
 def _key(job: Job, source: Architecture | Backbone, options: dict[str, Any]) -> str:
     """What makes two calls the same: the images in their parts, the network, the options, the version."""
     content = [
-        {part: [asdict(entry) for entry in entries] for part, entries in job.parts.manifest.parts.items()},
+        {
+            part: [(entry.key, entry.label, entry.sha256) for entry in entries]
+            for part, entries in job.parts.manifest.parts.items()
+        },
         source.name,
         options,
         job.seed,

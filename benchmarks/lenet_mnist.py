@@ -2,11 +2,12 @@
 
     python benchmarks/lenet_mnist.py MNIST [--seeds 3] [--best 5] [--keras PYTHON]
 
-In turns, each a process of its own from a cold start: `mirada train MNIST --recipe lenet5-fast.yaml` as a whole, with
-its validation, its test and its report, for as many epochs as it takes (`--epochs`, the same for all seeds); the script
-of peers/plain_mnist.py, until an epoch after which it has 99.0 %, the tests not counted; Keras likewise, where a Python
-that has it is given. Then, for `--best`, `mirada train MNIST --recipe lenet5` with so many seeds. Writes
-results/lenet_mnist.json.
+In turns, each a process of its own from a cold start, the seconds until the network is trained, the tests not counted:
+`mirada.train` with the recipe below, which holds back 9,000 images to validate, for `--epochs`, the same for all seeds
+(and the seconds of all, with calibration, test and report); the script of peers/plain_mnist.py, until an epoch after
+which it has 99.0 %; Keras likewise, where a Python
+that has it is given. Then, for `--best`, `mirada train MNIST --recipe lenet5` with so many seeds; with `--best 0` the
+last result of these is kept. Writes results/lenet_mnist.json.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from result import write_result
+from result import RESULTS, write_result
 
 GOAL = 0.99
 HERE = Path(__file__).parent
 FAST = """
 network: lenet5
-batch_size: 64
+batch_size: 48
 learning_rate: 0.01
 weight_decay: 0.05
 average: 0.995
@@ -39,20 +40,31 @@ shift: 0.03125
 """
 
 
-def mirada(data: Path, seed: int, *how: str) -> dict[str, Any]:
-    """The seconds of the whole command, and its test accuracy."""
+TRAIN = """
+import sys, time
+import mirada
+ends = {}
+def told(stage, done, total, note=""):
+    ends.setdefault(stage, time.time())
+data, recipe, epochs, seed = sys.argv[1:]
+mirada.train(data, recipe=recipe, epochs=int(epochs) or None, seed=int(seed), out="m", progress=told)
+print(ends["evaluating on val"])
+"""
+
+
+def mirada(data: Path, seed: int, recipe: str, epochs: int = 0) -> dict[str, Any]:
+    """The seconds until it is trained and of all, from the start of the process, and its test accuracy."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "lenet5-fast.yaml").write_text(FAST)
-        begin = time.perf_counter()
-        command = [sys.executable, "-m", "mirada", "train", str(data.resolve()), *how, "--seed", str(seed)]
-        subprocess.run([*command, "-o", "m"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - begin
+        begin = time.time()
+        command = [sys.executable, "-c", TRAIN, str(data.resolve()), recipe, str(epochs), str(seed)]
+        done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+        whole = time.time() - begin
         content = json.loads((Path(folder) / "m" / "model.json").read_text())
-    history = content["training"]["history"]
     return {
-        "seconds": seconds,
-        "training_seconds": history[-1]["seconds"],
-        "epochs": len(history),
+        "seconds": float(done.stdout) - begin,
+        "whole_seconds": whole,
+        "epochs": len(content["training"]["history"]),
         "test_accuracy": content["scores"]["test"]["accuracy"],
     }
 
@@ -86,21 +98,34 @@ def main() -> None:
     parser.add_argument("--keras", metavar="PYTHON", help="a Python with Keras")
     arguments = parser.parse_args()
     runs: dict[str, list[dict[str, Any]]] = {}
-    fast = ["--recipe", "lenet5-fast.yaml", "--epochs", str(arguments.epochs)]
     for seed in range(arguments.seeds):
-        told = {"mirada": mirada(arguments.mnist, seed, *fast)}
+        told = {"mirada": mirada(arguments.mnist, seed, "lenet5-fast.yaml", arguments.epochs)}
         told["plain"] = peer(sys.executable, "plain_mnist.py", arguments.mnist, seed)
         if arguments.keras:
             told["keras"] = peer(arguments.keras, "keras_mnist.py", arguments.mnist, seed)
         for name, run in told.items():
             runs.setdefault(name, []).append(run)
             print(name, seed, f"{run['seconds']:.1f} s, {run['test_accuracy']:.2%}", flush=True)
+    reached = {name: sum(run["test_accuracy"] >= GOAL for run in mine) for name, mine in runs.items()}
     medians = {name: statistics.median(run["seconds"] for run in mine) for name, mine in runs.items()}
-    content: dict[str, Any] = {"goal": GOAL, "recipe": FAST, "runs": runs, "median_seconds": medians}
+    whole = statistics.median(run["whole_seconds"] for run in runs["mirada"])
+    print({**medians, "mirada, with test and report": whole}, reached)
+    content: dict[str, Any] = {
+        "goal": GOAL,
+        "recipe": FAST,
+        "runs": runs,
+        "median_seconds": medians,
+        "reached": reached,
+    }
     for seed in range(arguments.best):
-        run = mirada(arguments.mnist, seed, "--recipe", "lenet5")
+        run = mirada(arguments.mnist, seed, "lenet5")
         runs.setdefault("best", []).append(run)
         print("best", seed, f"{run['seconds']:.1f} s, {run['test_accuracy']:.2%}", flush=True)
+    last = RESULTS / "lenet_mnist.json"
+    if arguments.best == 0 and last.is_file():
+        kept = json.loads(last.read_text(encoding="utf-8"))
+        if "best" in kept:
+            content["best"], runs["best"] = kept["best"], kept["runs"]["best"]
     if arguments.best > 1:
         accuracies = np.array([run["test_accuracy"] for run in runs["best"]])
 

@@ -194,7 +194,10 @@ def lenet_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     peers = "; ".join(f"{seconds[name]:.0f} s: {words}" for name, words in names.items() if name in seconds)
     seeds = len(result["runs"]["mirada"])
     what = f"LeNet-5 to {result['goal']:.1%} of MNIST's test images, cold process, median of {seeds} seeds"
-    found = [(what, f"{seconds['mirada']:.0f} s, with validation and report", peers)]
+    reached = f"{result['reached']['mirada']} of {seeds} reach it"
+    whole = statistics.median(run["whole_seconds"] for run in result["runs"]["mirada"])
+    mine = f"{seconds['mirada']:.0f} s ({whole:.0f} s with calibration, test and report); {reached}"
+    found = [(what, mine, peers)]
     if "best" in result:
         low, high = result["best"]["interval"]
         count = len(result["runs"]["best"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -76,6 +76,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], marked: int | Non
     head = tag("tr", *(tag("th", each, scope="col") for each in heads))
     body = (tag("tr", *cells(row), class_="marked" if i == marked else None) for i, row in enumerate(rows))
     return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="wide")
+
+
+def side_by_side(least: str, content: Iterable[Markup]) -> Markup:
+    """Pieces of a page, each at least so wide, as many in a row as there is room for."""
+    return tag("div", *content, class_="grid-of", style=f"--least:{least}")
 
 
 def thumbnail(image: NDArray[np.uint8], side: int = THUMBNAIL) -> str:

@@ -47,6 +47,6 @@ def test_the_numbers_of_an_axis(low: float, high: float, most: int, expected: li
 
 @given(st.floats(0.01, 1e6), st.floats(1.5, 1e4))
 def test_the_times_of_an_axis_are_few_and_inside(low: float, factor: float) -> None:
-    ticks = charts._Axis(low, low * factor, 0, 1, is_time=True).ticks(5)
+    ticks = charts._Axis(low, low * factor, 0, 1, charts._TIMES).ticks(5)
     assert len(ticks) <= 6
     assert all(low <= tick <= low * factor for tick in ticks)

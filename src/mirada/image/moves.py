@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -35,7 +35,7 @@ turn.
 
 def only_moves(policy: Policy) -> bool:
     """Whether views of a policy are the pixels of the picture in other places, and nothing else."""
-    moves = dict.fromkeys(("scale", "aspect", "shift", "slide", "turn", "shear", "mirror", "flip"), 0.0)
+    moves: dict[str, Any] = dict.fromkeys(("scale", "aspect", "shift", "slide", "turn", "shear", "mirror", "flip"), 0.0)
     return replace(policy, name="", mixup=0.0, cutmix=0.0, **moves) == Policy("")
 
 
@@ -92,4 +92,4 @@ def _linear(policy: Policy, drawn: NDArray[np.float64], within: NDArray[np.float
     sheared = np.array([[x, lean_x * y], [lean_y * x, y]])  # (2, 2, n)
     angle = np.radians(policy.turn * within[:, 8])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.einsum("ijn,jkn->nik", turn, sheared)
+    return np.asarray(np.einsum("ijn,jkn->nik", turn, sheared))

@@ -25,6 +25,7 @@ __all__ = [
     "ladder_chart",
     "ordered_by_confusion",
     "range_bar",
+    "rate_chart",
     "reliability_chart",
 ]
 
@@ -34,6 +35,7 @@ MOST_HOVERS = 2_000
 """With more cells that are not empty, none tells what it is when pointed at: the page would be too large."""
 
 _TIMES = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 172_800)
+_POWERS = tuple(10.0**n for n in range(-9, 7))
 
 
 def range_bar(share: float, interval: tuple[float, float], other: float | None = None) -> Markup:
@@ -83,7 +85,7 @@ def ladder_chart(rungs: Sequence[Rung]) -> Markup:
     times = [max(rung.seconds, 0.01) for rung in rungs]
     lows, highs = zip(*(rung.interval for rung in rungs), strict=True)
     room = 0.08 * (max(highs) - min(lows)) + 0.002
-    x = _Axis(min(times) / 1.5, max(times) * 1.5, 58, 500, is_time=True)
+    x = _Axis(min(times) / 1.5, max(times) * 1.5, 58, 500, _TIMES)
     y = _Axis(max(min(lows) - room, 0), min(max(highs) + room, 1), 250, 14)
     points = []
     for rung, time in zip(rungs, times, strict=True):
@@ -133,6 +135,19 @@ def curve_chart(
     axes = _scales(x, y, lambda n: f"{n:.0f}" if n == int(n) else "", tick, most=4)
     written = _text(48, 14, title, "name"), _text(168, 165, "epoch", anchor="middle")
     return _svg((0, 0, 300, 168), title, *written, *axes, *drawn)
+
+
+def rate_chart(rates: Sequence[float], losses: Sequence[float], rate: float) -> Markup:
+    """The loss after each step with a larger learning rate, and the rate that was taken."""
+    x = _Axis(min(rates), max(rates), 48, 288, _POWERS)
+    room = 0.06 * (max(losses) - min(losses)) or 0.05
+    y = _Axis(max(min(losses) - room, 0), max(losses) + room, 134, 26)
+    way = " ".join(f"{x(at):.1f},{y(loss):.1f}" for at, loss in zip(rates, losses, strict=True))
+    axes = _scales(x, y, "{:.0e}".format, "{:.3g}".format, most=4)
+    chosen = tag("line", tag("title", f"{rate:g}"), x1=x(rate), y1=y.start, x2=x(rate), y2=y.end, class_="ideal")
+    title = "loss by learning rate"
+    written = _text(48, 14, title, "name"), _text(168, 165, "learning rate", anchor="middle")
+    return _svg((0, 0, 300, 168), title, *written, *axes, tag("polyline", points=way, class_="curve"), chosen)
 
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> Markup:
@@ -229,24 +244,24 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], order: S
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Values from `low` to `high`, drawn from `start` to `end`; times by their logarithm."""
+    """Values from `low` to `high`, drawn from `start` to `end`; by their logarithm where round ones are given."""
 
     low: float
     high: float
     start: float
     end: float
-    is_time: bool = False
+    rounds: Sequence[float] = ()
 
     def __call__(self, value: float) -> float:
         low, high, at = self.low, self.high, value
-        if self.is_time:
+        if self.rounds:
             low, high, at = math.log(low), math.log(high), math.log(at)
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[float]:
         """Round values, at most about so many."""
-        if self.is_time:
-            inside = [time for time in _TIMES if self.low <= time <= self.high]
+        if self.rounds:
+            inside = [value for value in self.rounds if self.low <= value <= self.high]
             return inside[:: -(-len(inside) // (most + 1)) or 1]
         rough = (self.high - self.low) / most
         size = 10.0 ** math.floor(math.log10(rough))

@@ -258,25 +258,32 @@ def evaluation_of(
         DataError: not one of the samples could be read.
     """
     ids = {name: k for k, name in enumerate(model.class_names)}
-    answers: list[Answer] = []
+    read: list[tuple[str, str]] = []  # the key and the true class
+    rows: list[NDArray[np.float32]] = []
     failures: list[ImageError] = []
-    truth, named = list[int](), list[int]()
     for sample, logits in answered:
         if isinstance(logits, ImageError):
             failures.append(logits)
-            continue
-        assert sample.label is not None
-        called = int(logits.argmax())
-        truth.append(ids[sample.label.name])
-        named.append(called)
-        probability, uncalibrated = float(model.task.probabilities(logits)[called]), float(softmax(logits)[called])
-        answers.append(Answer(sample.key, sample.label.name, model.class_names[called], probability, uncalibrated))
-    if not answers:
+        else:
+            assert sample.label is not None
+            read.append((sample.key, sample.label.name))
+            rows.append(logits)
+    if not rows:
         reason = f"the first: {failures[0]}" if failures else "there is none"
         raise DataError(f"no image is left to evaluate on: {reason}")
-    confusion = confusion_matrix(np.array(truth), np.array(named), len(ids))
-    sure_from = model.task.sure_from
-    return Evaluation(part, model.class_names, tuple(answers), confusion, sure_from, tuple(failures), notes)
+    scores = np.stack(rows)  # (N, K)
+    named = scores.argmax(axis=1)
+    calibrated, uncalibrated = (
+        probabilities[np.arange(len(named)), named].tolist()
+        for probabilities in (model.task.probabilities(scores), softmax(scores))
+    )
+    called = [model.class_names[class_id] for class_id in named.tolist()]
+    answers = tuple(
+        Answer(key, truth, name, probability, other)
+        for (key, truth), name, probability, other in zip(read, called, calibrated, uncalibrated, strict=True)
+    )
+    confusion = confusion_matrix(np.array([ids[truth] for _, truth in read]), named, len(ids))
+    return Evaluation(part, model.class_names, answers, confusion, model.task.sure_from, tuple(failures), notes)
 
 
 def _check_classes(model: Model, dataset: Dataset) -> None:

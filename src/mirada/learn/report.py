@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +23,11 @@ from mirada.data import PARTS, Part, Sample
 from mirada.errors import ImageError
 from mirada.learn import charts
 from mirada.learn.charts import Rung, range_bar
+from mirada.learn.curves import epoch_curves, learnt_from_scratch
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
 from mirada.model import Model
-from mirada.page import Markup, footer, page, table, tag, thumbnail
+from mirada.page import Markup, footer, page, side_by_side, table, tag, thumbnail
 from mirada.version import __version__
 from mirada.words import duration, last_stages, percent
 
@@ -126,7 +127,7 @@ def _score(model: Model, judged: Evaluation | None) -> _Section:
         )
         content.append(tag("p", f"{words}are too few {part} pictures to tell.", class_="warning"))
     cards = _balanced(judged), _calibration(model, judged), _sureness(model, judged)
-    return "score", "How good it is", [*content, _grid("17rem", cards)]
+    return "score", "How good it is", [*content, side_by_side("17rem", cards)]
 
 
 def _balanced(judged: Evaluation) -> Markup:
@@ -185,15 +186,8 @@ def _sureness(model: Model, judged: Evaluation) -> Markup:
 def _retrained(training: Mapping[str, Any]) -> list[_Section]:
     if rungs := training.get("rungs"):
         return [("retrained", "How much of the network was retrained", _ladder(rungs))]
-    if not (history := training.get("history")):
-        return []
-    words = (
-        "The network began with random numbers, and all of it was trained on your pictures. An epoch is one pass over "
-        "the training pictures. The loss is a figure that is small where the true class gets a high probability. The "
-        "dot marks the epoch that was kept. Where the thin line, the loss on the training pictures, goes on falling "
-        "while the other rises, the network learns its pictures by heart."
-    )
-    return [("retrained", "How it learnt", [_p(words), _grid("16rem", _curves("", history, has_train=True))])]
+    content = learnt_from_scratch(training)
+    return [("retrained", "How it learnt", content)] if content else []
 
 
 def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
@@ -217,12 +211,14 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
     figure = [tag("figure", charts.ladder_chart(drawn), caption)] if len(drawn) > 1 else []
     heads = ["step", "trained", "numbers", "time", "right on validation", "loss", "against the best before", ""]
     rows = [_rung_cells(rungs, i, i == best) for i in range(len(rungs))]
-    content = [_grid("24rem", [text, *figure]), table(heads, rows, marked=best)]
+    content = [side_by_side("24rem", [text, *figure]), table(heads, rows, marked=best)]
     words = "Numbers: how many of the network's were trained. p: the probability of a difference at least so large "
     content.append(tag("p", words, "between two steps that are equally good.", class_="small"))
-    if curves := [chart for i, rung in enumerate(rungs) for chart in _curves(f"step {i}: ", rung.get("history", ()))]:
+    if curves := [
+        chart for i, rung in enumerate(rungs) for chart in epoch_curves(f"step {i}: ", rung.get("history", ()))
+    ]:
         words = "An epoch is one pass over the training pictures. The dot is the one that was kept: the lowest loss."
-        content += [tag("h3", "Epoch by epoch"), _p(words), _grid("14rem", curves)]
+        content += [tag("h3", "Epoch by epoch"), _p(words), side_by_side("14rem", curves)]
     return content
 
 
@@ -251,19 +247,6 @@ def _compared(gain: int, p: float) -> str:
     return f"{abs(gain):,} {'more' if gain > 0 else 'fewer'} right: this difference {chance} (p = {p:.2g})"
 
 
-def _curves(name: str, history: Sequence[Mapping[str, Any]], *, has_train: bool = False) -> list[Markup]:
-    """Loss and accuracy by epoch. The training loss of a rung is measured in another way than its validation loss."""
-    train, loss, accuracy = ([epoch[key] for epoch in history] for key in ("train_loss", "val_loss", "val_accuracy"))
-    if None in loss or not history:
-        lines = {"training": train} if history else {}
-        return [charts.curve_chart(f"{name}loss on {key}", {key: lines[key]}, None, "{:.3g}".format) for key in lines]
-    best, lines = int(np.argmin(loss)) + 1, {"validation": loss} | ({"training": train} if has_train else {})
-    return [
-        charts.curve_chart(f"{name}loss on validation", lines, best, "{:.3g}".format),
-        charts.curve_chart(f"{name}right on validation", {"validation": accuracy}, best, "{:.0%}".format),
-    ]
-
-
 def _view(model: Model, pictures: _Pictures, judged: Evaluation | None) -> _Section:
     preparation, tried = model.preparation, model.training.get("preparations_tried", ())
     (width, height), fit, zoom = preparation.size_wh, preparation.fit, preparation.zoom
@@ -277,7 +260,7 @@ def _view(model: Model, pictures: _Pictures, judged: Evaluation | None) -> _Sect
         person = f"As a person sees it, {W:,} × {H:,} pixels. In the frame, which the network sees: {seen:.0%} of it."
         network = tag("img", src=thumbnail(preparation.pixels(image), 320), alt="what the network sees of it")
         both = (charts.framed(image, (x1, y1, x2, y2), 480), person), (network, "As the network sees it.")
-        content.append(_grid("20rem", [tag("figure", each, tag("figcaption", words)) for each, words in both]))
+        content.append(side_by_side("20rem", [tag("figure", each, tag("figcaption", words)) for each, words in both]))
     if tried:
         marked = next((i for i, e in enumerate(tried) if e["fit"] == fit and abs(e["zoom"] - zoom) < 1e-3), None)
         rows = [[e["fit"], f"{e['zoom']:.2f}", f"{e['val_loss']:.3f}", percent(e["val_accuracy"]), ""] for e in tried]
@@ -313,7 +296,7 @@ def _mixed_up(judged: Evaluation, pictures: _Pictures) -> _Section:
         beside = f" Beside it: a true {said}." if len(keys) == 2 else ""
         caption = tag("b", truth), " called ", tag("b", said, class_="said"), count, beside
         cards.append(tag("figure", shown, tag("figcaption", *caption)))
-    pairs = [tag("h3", "Most often mixed up"), _grid("19rem", cards)] if cards else [_p("There is no mistake.")]
+    pairs = [tag("h3", "Most often mixed up"), side_by_side("19rem", cards)] if cards else [_p("There is no mistake.")]
     return "confusion", "What it mixes up", [_p(words), tag("div", chart, class_="wide matrix"), *pairs]
 
 
@@ -325,16 +308,20 @@ def _trust(judged: Evaluation) -> _Section:
     )
     bins = reliability(np.array([answer.probability for answer in judged.answers]), judged.is_right)
     chart = tag("figure", charts.reliability_chart(bins))
-    return "trust", "Can its probabilities be trusted?", [_grid("24rem", [chart, _p(words)])]
+    return "trust", "Can its probabilities be trusted?", [side_by_side("24rem", [chart, _p(words)])]
 
 
 def _mistakes(judged: Evaluation, pictures: _Pictures) -> _Section:
     by_probability = sorted(judged.answers, key=lambda answer: answer.probability)
     wrong = [answer for answer in reversed(by_probability) if not answer.is_right][:SHOWN]
     first = "Look here first: some may be labelled wrongly, or show two things." if wrong else "There is no mistake."
-    content = [tag("h3", "Surest mistakes"), _p(first), _grid("9.6rem", (_answer(each, pictures) for each in wrong))]
+    content = [
+        tag("h3", "Surest mistakes"),
+        _p(first),
+        side_by_side("9.6rem", (_answer(each, pictures) for each in wrong)),
+    ]
     words = "More pictures like these, with the right name, are likely to teach the model most."
-    unsure = _grid("9.6rem", (_answer(each, pictures) for each in by_probability[:SHOWN]))
+    unsure = side_by_side("9.6rem", (_answer(each, pictures) for each in by_probability[:SHOWN]))
     return "mistakes", "Mistakes and doubts", [*content, tag("h3", "Least sure answers"), _p(words), unsure]
 
 
@@ -425,11 +412,6 @@ def _p(*content: str) -> Markup:
 
 def _card(title: str, figure: str, words: str) -> Markup:
     return tag("div", tag("p", title), tag("b", figure), tag("p", words), class_="card")
-
-
-def _grid(least: str, content: Iterable[Markup]) -> Markup:
-    """Side by side, each at least so wide, as many in a row as there is room for."""
-    return tag("div", *content, class_="grid-of", style=f"--least:{least}")
 
 
 def _with_interval(share: float, interval: Sequence[float]) -> str:

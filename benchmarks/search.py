@@ -14,7 +14,8 @@ comparing all. Each way first makes its index from the vectors in a file, then o
 
 The peers' setting is the first of a few that finds 99 % of the ten nearest on these very queries, or the last where
 none does. A way that is not done after so many minutes of making is left out; of a way that is not asked again, the
-last result is kept, with its date. mirada is given vectors: of a picture, seeing it comes on top. Writes results/search_VECTORS.json.
+last result is kept, with its date. mirada is given vectors: of a picture, seeing it comes on top. Writes
+results/search_VECTORS.json.
 """
 
 from __future__ import annotations

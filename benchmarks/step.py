@@ -53,6 +53,7 @@ def mirada(name: str) -> dict[str, Any]:
 
     from mirada.arch.build import build
     from mirada.backbone import find
+    from mirada.data import Sample
     from mirada.engine.process import prepare_process
     from mirada.image import Preparation
     from mirada.learn.fit import fit
@@ -70,7 +71,8 @@ def mirada(name: str) -> dict[str, Any]:
     one = (0.5,) * given.depth
     preparation = Preparation((given.width, given.height), "stretch", channels=given.depth, mean=one, std=one)
     pixels = rng.integers(256, size=(images, given.height, given.width, given.depth), dtype=np.uint8)
-    train = Pixels((), rng.integers(classes, size=images), preparation, pixels)
+    made = Sample("made", None, array=np.zeros((1, 1), np.uint8))  # only counted: the pixels are held
+    train = Pixels((made,) * images, rng.integers(classes, size=images), preparation, pixels)
     none = Pixels((), np.zeros(0, np.int64), preparation, pixels[:0])
     ends: list[float] = []
     task = Classify(tuple(map(str, range(classes))))

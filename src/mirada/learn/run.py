@@ -14,7 +14,7 @@ from mirada.learn.checkpoint import Checkpoint
 from mirada.learn.journal import Epoch, Journal
 from mirada.learn.rates import Rates
 from mirada.learn.recipes import Recipe
-from mirada.learn.update import Average, Descent, optimizer_of
+from mirada.learn.update import Average, optimizer_of
 
 __all__ = ["Run"]
 
@@ -160,10 +160,7 @@ class Run:
 
         self.network.load_state_dict(of("network."))
         self._best = of("best.")
-        self.optimizer.restore(of("optimizer."))
-        self.optimizer.rate = values["rate"]
-        if isinstance(self.optimizer, Descent):
-            self.optimizer.velocity_rate = values["rate"]
+        self.optimizer.restore(of("optimizer."), values["rate"])
         if self._average is not None:
             self._average.network.load_state_dict(of("average."))
             self._average.steps = values["average_steps"]

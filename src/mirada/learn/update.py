@@ -40,6 +40,25 @@ class Group:
     share: float = 1.0
 
 
+@dataclass(frozen=True)
+class _Step:
+    """Parameters of a group that have a gradient, and what changes them.
+
+    Attributes:
+        rate, weight_decay: of the group.
+        parameters, gradients: one for each.
+        kept: what the optimizer keeps of each, by name.
+        is_fused: True where one pass over memory does it; None for torch's choice.
+    """
+
+    rate: float
+    weight_decay: float
+    parameters: list[Tensor]
+    gradients: list[Tensor]
+    kept: dict[str, list[Tensor]]
+    is_fused: bool | None
+
+
 class Optimizer(ABC):
     """A rule by which a gradient changes parameters, and what it keeps of each from step to step.
 
@@ -76,15 +95,18 @@ class Optimizer(ABC):
                 parameters, gradients, states = (list(column) for column in zip(*changed, strict=True))
                 columns = {name: [own[name] for own in states] for name in self.kept}
                 is_fused = True if parameters[0].device.type in FUSED else None
-                self._change(group, self.rate * group.share, parameters, gradients, columns, is_fused)
+                self._change(
+                    _Step(self.rate * group.share, group.weight_decay, parameters, gradients, columns, is_fused)
+                )
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is kept, by names, to go on from."""
         own = [each for state in self._state for each in state]
         return {f"{number}.{name}": tensor for number, each in enumerate(own) for name, tensor in each.items()}
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from what `tensors` gave; layouts in memory stay those of the parameters."""
+    def restore(self, tensors: dict[str, Tensor], rate: float) -> None:
+        """Go on from what `tensors` gave, and the rate then; layouts in memory stay those of the parameters."""
+        self.rate = rate
         for name, own in self.tensors().items():
             own.copy_(tensors[name])
 
@@ -93,15 +115,7 @@ class Optimizer(ABC):
         """What is kept of a parameter before the first step."""
 
     @abstractmethod
-    def _change(
-        self,
-        group: Group,
-        rate: float,
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        kept: dict[str, list[Tensor]],
-        is_fused: bool | None,
-    ) -> None:
+    def _change(self, step: _Step) -> None:
         """Make a step of some parameters."""
 
 
@@ -124,28 +138,20 @@ class AdamW(Optimizer):
         steps = torch.zeros((), dtype=torch.float32, device=place)
         return {"mean": _zeros(parameter), "mean_square": _zeros(parameter), "steps": steps}
 
-    def _change(
-        self,
-        group: Group,
-        rate: float,
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        kept: dict[str, list[Tensor]],
-        is_fused: bool | None,
-    ) -> None:
+    def _change(self, step: _Step) -> None:
         adamw(
-            parameters,
-            gradients,
-            kept["mean"],
-            kept["mean_square"],
+            step.parameters,
+            step.gradients,
+            step.kept["mean"],
+            step.kept["mean_square"],
             [],
-            kept["steps"],
-            fused=is_fused,
+            step.kept["steps"],
+            fused=step.is_fused,
             amsgrad=False,
             beta1=self._betas[0],
             beta2=self._betas[1],
-            lr=rate,
-            weight_decay=group.weight_decay,
+            lr=step.rate,
+            weight_decay=step.weight_decay,
             eps=1e-8,
             maximize=False,
         )
@@ -178,27 +184,24 @@ class Descent(Optimizer):
             self.velocity_rate = self.rate
         super().step()
 
+    def restore(self, tensors: dict[str, Tensor], rate: float) -> None:
+        """See `Optimizer.restore`."""
+        super().restore(tensors, rate)
+        self.velocity_rate = rate
+
     def _begun(self, parameter: nn.Parameter) -> dict[str, Tensor]:
         return {"velocity": _zeros(parameter)}
 
-    def _change(
-        self,
-        group: Group,
-        rate: float,
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        kept: dict[str, list[Tensor]],
-        is_fused: bool | None,
-    ) -> None:
-        velocities: list[Any] = kept["velocity"] if self._momentum else [None] * len(parameters)
+    def _change(self, step: _Step) -> None:
+        velocities: list[Any] = step.kept["velocity"] if self._momentum else [None] * len(step.parameters)
         sgd(
-            parameters,
-            gradients,
+            step.parameters,
+            step.gradients,
             velocities,
-            fused=is_fused,
-            weight_decay=group.weight_decay,
+            fused=step.is_fused,
+            weight_decay=step.weight_decay,
             momentum=self._momentum,
-            lr=rate,
+            lr=step.rate,
             dampening=0.0,
             nesterov=False,
             maximize=False,

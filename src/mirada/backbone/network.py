@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mirada.backbone.body import LITE0_FEATURES
 from mirada.backbone.catalog import Backbone
+from mirada.backbone.lite0 import EfficientNetLite0
 from mirada.backbone.trace import timm_module
 from mirada.backbone.weights import download_timm, lite0_state, load_by_position, read_weights
 from mirada.errors import ModelError, UsageError
@@ -45,6 +47,8 @@ def build_backbone(backbone: Backbone) -> tuple[nn.Module, int]:
     Raises:
         UsageError: timm has no network of that name, or it gives no features.
     """
+    if backbone.is_builtin:
+        return EfficientNetLite0(), LITE0_FEATURES
     module = timm_module(backbone.timm_name, num_classes=0)
     features = getattr(module, "head_hidden_size", None) or module.num_features
     return module, int(features)  # type: ignore[arg-type]

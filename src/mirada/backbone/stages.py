@@ -104,7 +104,7 @@ class _Tracer(fx.Tracer):
         is_layer_of_timm = module.__module__.startswith("timm.layers") and not any(
             isinstance(inner, (nn.Conv2d, nn.Linear)) for inner in module.children()
         )
-        return module.__module__.startswith("torch.nn") or is_layer_of_timm
+        return isinstance(module, nn.Conv2d) or module.__module__.startswith("torch.nn") or is_layer_of_timm
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Look into a module; where its way depends on its values, take it as a whole."""

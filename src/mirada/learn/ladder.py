@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from mirada.backbone.body import Body
 from mirada.data import Sample
-from mirada.engine.process import import_ahead
 from mirada.errors import ArchitectureError, DataError, ImageError, TrainingError, UsageError
 from mirada.image import Preparation
 from mirada.learn.depths import Options, depths
@@ -64,16 +63,14 @@ def climb(
         begun: what an interrupted run had saved: the climb goes on from there.
 
     Returns:
-        The best model, not yet calibrated or evaluated (how it was made is in its `training`), and what it answers for
-        the validation samples, where its own engine was asked already.
+        The best model, not yet calibrated or evaluated (how it was made is in its `training`), and what it answered for
+        the validation samples when its rung was judged by them; None where that was in an earlier process.
 
     Raises:
         UsageError: more stages are asked for than there are; there is no room to keep activations.
         DataError: no training image of a class can be read, or validation images cannot be read any more.
     """
     ladder = _Ladder(job, body, options, save)
-    if options.retrain != "head":
-        import_ahead()
     try:
         return ladder.climbed(begun)
     finally:
@@ -99,7 +96,6 @@ class _Ladder:
         self.budget = Budget(options.deadline, body, self._tail, len(job.parts.val) + len(job.parts.test))
         self.first_taps: tuple[int, ...] = ()
         self.standing: Standing | None = None
-        self._head_logits: NDArray[np.float32] | None = None
         self._mild_head: Head | None = None
         self._chosen = body.preparation
 
@@ -124,8 +120,8 @@ class _Ladder:
             self.notes.append(f"The climb ended: at least the {self.options.until:.1%} asked for are right on val.")
         self.stores.close(delete=True)
         prune_activations()
-        is_head = not [rung for rung in self.rungs if rung["is_kept"]][-1]["stages"]
-        answers = self.val.answered(self._head_logits) if is_head and self._head_logits is not None else None
+        logits = None if self.standing is None else self.standing.val_logits
+        answers = None if logits is None else self.val.answered(logits)
         return self._recorded(is_finished=True), answers
 
     def _climb(self, allowed: Sequence[int]) -> None:
@@ -196,9 +192,7 @@ class _Ladder:
                 "weighted so that all classes count alike."
             )
         self._mild_head, self._chosen = head.mild or head, preparation
-        logits = head(val_features)
-        self._head_logits = None if self.first_taps else logits
-        self._stands("head", 0, head.weight.size + head.bias.size, begin, model, logits)
+        self._stands("head", 0, head.weight.size + head.bias.size, begin, model, head(val_features))
 
     def _features(self, preparation: Preparation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of the training and validation images; what the rungs above start from is kept on the way."""
@@ -408,7 +402,7 @@ class _Ladder:
             }
             | (trained or {})
         )
-        self.standing = Standing(model, losses, right) if is_better or before is None else before
+        self.standing = Standing(model, losses, right, val_logits) if is_better or before is None else before
         self.standing = replace(self.standing, model=self._recorded(is_finished=False))
         self.save(self.standing.model)
 

@@ -20,11 +20,16 @@ __all__ = ["Standing", "judged", "trained_json", "val_json"]
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """The best so far: a model, its loss on each validation image, and which of them it has right."""
+    """The best so far: a model, its loss on each validation image, and which of them it has right.
+
+    Attributes:
+        val_logits: (M, K) its class scores for them, as its rung gave them; None for one that an earlier process left.
+    """
 
     model: Model
     val_losses: NDArray[np.float64]
     val_right: NDArray[np.bool_]
+    val_logits: NDArray[np.float32] | None = None
 
 
 def judged(logits: NDArray[np.float32], class_ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

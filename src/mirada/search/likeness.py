@@ -12,7 +12,7 @@ from mirada.search.places import alike, unit, unpacked
 
 __all__ = ["FEWEST", "SHARES", "background", "likeness", "share_below"]
 
-WEIGHT: Final = 2.5
+WEIGHT: Final = 3.0
 """How much the places count, the vectors counting 1; chosen by benchmarks/retrieval.py."""
 SHARES: Final = (0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 """Of the pairs of a collection, for which `background` tells how alike they are."""

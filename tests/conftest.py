@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,6 +108,32 @@ def digits_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     from mirada.learn import train
 
     return train("digits", "lenet5", epochs=3, out=tmp_path_factory.mktemp("digits") / "digits-model")
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Iterator[str]:
+    """The address of a bucket of an S3 emulator on loopback."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    said = {
+        "AWS_ENDPOINT": f"http://{host}:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "emulated",
+        "AWS_SECRET_ACCESS_KEY": "emulated",
+        "AWS_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in said.items():
+            environment.setenv(name, value)
+        client = boto3.client("s3", endpoint_url=said["AWS_ENDPOINT"], region_name=said["AWS_REGION"])
+        client.create_bucket(Bucket="mirada")
+        yield "s3://mirada"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mirada.backbone.body import LITE0_FEATURES, LITE0_PREPARATION, LITE0_TENSORS, Body, tapped
 from mirada.backbone.catalog import Backbone
-from mirada.backbone.network import preparation_of, pretrained_backbone
+from mirada.backbone.network import pretrained_backbone
 from mirada.backbone.stages import cut
 from mirada.backbone.weights import tensors_hash
 
@@ -61,7 +61,6 @@ def test_the_features_and_the_preparation_are_the_networks(real: nn.Module) -> N
     with torch.no_grad():
         assert real(torch.zeros(1, 3, 64, 64)).shape == (1, LITE0_FEATURES)
     config = timm.get_pretrained_cfg(LITE0.timm_name)
-    assert preparation_of(LITE0) == LITE0_PREPARATION
     assert LITE0_PREPARATION.size_wh == config.input_size[:0:-1]
     assert LITE0_PREPARATION.zoom == pytest.approx(1 / config.crop_pct)
     body = Body(LITE0)

@@ -75,7 +75,7 @@ def test_the_builtin_weights_know_what_pictures_show() -> None:
     """
     network = timm.create_model(LITE0.timm_name, pretrained=False)
     load_by_position(network, lite0_state())
-    preparation = preparation_of(LITE0)
+    preparation = Body(LITE0).preparation
     pixels = np.stack([preparation.pixels(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")])
     (scores,) = TorchEngine(Program("with its classifier", {}, preparation, lambda: network))(pixels)
     china, flower = softmax(scores)
@@ -97,12 +97,12 @@ def test_the_builtin_backbone_has_the_weights_without_the_classifier() -> None:
 
 
 def test_the_preparation_of_the_builtin_weights() -> None:
-    preparation = preparation_of(LITE0)
-    assert (preparation.size_wh, preparation.fit) == ((224, 224), "crop")
-    assert preparation.zoom == pytest.approx(1 / 0.875)
-    assert preparation.mean == (127 / 255,) * 3
+    preparation = Body(LITE0).preparation  # written down, so that timm need not be asked
+    theirs = preparation_of(LITE0)
+    assert (preparation.size_wh, preparation.fit) == (theirs.size_wh, theirs.fit) == ((224, 224), "crop")
+    assert preparation.zoom == theirs.zoom == pytest.approx(1 / 0.875)
+    assert preparation.mean == (127 / 255,) * 3  # of the weights in the package, not of timm's own
     assert preparation.std == (128 / 255,) * 3
-    assert Body(LITE0).preparation == preparation  # which is written down, so that timm need not be asked
 
 
 def test_the_preparation_of_timms_weights() -> None:

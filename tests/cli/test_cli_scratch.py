@@ -6,11 +6,15 @@ import os
 import stat
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from mirada.data.member import file_system
+from mirada.learn.pixels import read_pixels
 
 DIGITS = ("train", "digits", "--from", "lenet5", "--epochs", "2")
 
@@ -63,6 +67,27 @@ def test_labels_that_are_all_alike(here, mirada, pictures):
     assert said.status == 2
     assert "there is one class only, 'cat'" in said.err
     assert _contents(here) == before
+
+
+def test_shards_in_object_storage_train_what_shards_on_a_disk_train(here, mirada, textures, object_storage, monkeypatch):
+    assert mirada("convert", str(textures), "-o", "shards", "--to", "shards").status == 0
+    place = f"{object_storage}/textures"
+    system, base = file_system(place)
+    for path in (here / "shards").iterdir():
+        with system.open_output_stream(f"{base}/{path.name}") as stream:
+            stream.write(path.read_bytes())
+    each_epoch = partial(read_pixels, memory_bound=0)  # nothing is held, so each epoch reads them again
+    monkeypatch.setattr("mirada.learn.scratch.read_pixels", each_epoch)
+    weights = []
+    for data, out in (("shards", "near"), (place, "far")):
+        said = mirada("train", data, "--from", "lenet5", "--epochs", "1", "-o", out)
+        assert said.status == 0, said.err
+        weights.append((here / out / "weights.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+    said = mirada("train", f"{place}-not", "--from", "lenet5", "-o", "m")
+    assert said.status == 2
+    assert f"{place}-not" in said.err
+    assert not (here / "m").exists()
 
 
 def test_a_folder_that_is_read_only(here, mirada, monkeypatch):

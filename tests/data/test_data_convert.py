@@ -404,9 +404,9 @@ def test_a_folder_that_is_there_is_never_written_to(tree: Tree, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("to", "message"),
     [
-        ("coco", "{where} holds one class an image, and coco is for boxes; it fits folders"),
-        ("masks", "{where} holds one class an image, and masks is for masks; it fits folders"),
-        ("zip", "there is no format 'zip': there are coco, voc, yolo, folders, masks"),
+        ("coco", "{where} holds one class an image, and coco is for boxes; it fits folders or shards"),
+        ("masks", "{where} holds one class an image, and masks is for masks; it fits folders or shards"),
+        ("zip", "there is no format 'zip': there are coco, voc, yolo, folders, shards, masks"),
     ],
 )
 def test_formats_that_do_not_fit(tree: Tree, tmp_path: Path, to: Format, message: str) -> None:

@@ -80,8 +80,8 @@ def test_the_hash_of_a_file_that_is_gone_names_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "array", "message"),
     [
-        (None, None, "k: a sample has either a path or an array"),
-        (Path("a"), np.zeros((2, 2), np.uint8), "k: a sample has either a path or an array"),
+        (None, None, "k: a sample has either a path, a member of an archive, or an array"),
+        (Path("a"), np.zeros((2, 2), np.uint8), "k: a sample has either a path, a member of an archive, or an array"),
         (None, np.zeros((2, 2)), "k: expected uint8 (H, W) or (H, W, 3), got float64 (2, 2)"),
         (None, np.zeros((2, 2, 4), np.uint8), "k: expected uint8 (H, W) or (H, W, 3), got uint8 (2, 2, 4)"),
     ],

@@ -41,6 +41,20 @@ def test_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "said", "expected"),
+    [
+        (2, "[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:9", UsageError),
+        (2, "mat1 and mat2 shapes cannot be multiplied", RuntimeError),
+        (1, "Connection closed by peer", RuntimeError),
+    ],
+)
+def test_a_lost_process_is_told_from_another_error(count: int, said: str, expected: type[Exception]) -> None:
+    words = "another of the 2 processes was lost" if expected is UsageError else said
+    with pytest.raises(expected, match=words), Ranks(0, count).together():
+        raise RuntimeError(said)
+
+
+@pytest.mark.parametrize(
     ("environment", "expected"),
     [
         ({}, (0, 1)),

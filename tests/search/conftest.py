@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,32 +28,6 @@ def photos(textures: Path, tmp_path: Path) -> Path:
     for path in folder.rglob("*.png"):
         os.utime(path, (OLD, OLD))
     return folder
-
-
-@pytest.fixture(scope="session")
-def object_storage() -> Iterator[str]:
-    """The address of a bucket of an S3 emulator on loopback."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    said = {
-        "AWS_ENDPOINT": f"http://{host}:{port}",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "emulated",
-        "AWS_SECRET_ACCESS_KEY": "emulated",
-        "AWS_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in said.items():
-            environment.setenv(name, value)
-        client = boto3.client("s3", endpoint_url=said["AWS_ENDPOINT"], region_name=said["AWS_REGION"])
-        client.create_bucket(Bucket="mirada")
-        yield "s3://mirada"
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mirada.backbone.body import LITE0_FEATURES
 
-__all__ = ["EfficientNetLite0"]
+__all__ = ["EfficientNetLite0", "same_padding"]
 
 STEM = 32
 
@@ -61,16 +61,22 @@ class EfficientNetLite0(nn.Module):
         return features
 
 
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Zeros before and after a side, as TensorFlow's "same" pads: to ceil(size / stride) places, less before."""
+    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
 class Conv2dSame(nn.Conv2d):
-    """A convolution without a bias, padded as TensorFlow pads "same": to ceil(size / stride), less in front."""
+    """A convolution without a bias, padded as TensorFlow pads "same"."""
 
     def __init__(self, channels: int, filters: int, kernel: int, stride: int, groups: int = 1) -> None:
         super().__init__(channels, filters, kernel, stride, groups=groups, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        (height, width), kernel, stride = input.shape[2:], self.kernel_size[0], self.stride[0]
-        tall, wide = (max((-(-int(size) // stride) - 1) * stride + kernel - int(size), 0) for size in (height, width))
-        padded = functional.pad(input, (wide // 2, wide - wide // 2, tall // 2, tall - tall // 2))
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        height, width = (same_padding(int(size), kernel, stride) for size in input.shape[2:])
+        padded = functional.pad(input, (*width, *height))
         return functional.conv2d(padded, self.weight, None, self.stride, 0, self.dilation, self.groups)
 
 

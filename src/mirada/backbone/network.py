@@ -98,7 +98,7 @@ def load_arrays(module: nn.Module, state: Mapping[str, NDArray[np.generic]], sou
 
 
 def preparation_of(backbone: Backbone) -> Preparation:
-    """The view that the weights of a backbone were evaluated with: size, fit, zoom, mean and standard deviation.
+    """The view that timm's weights of a backbone were evaluated with: size, fit, zoom, mean and standard deviation.
 
     Resizing is mirada's own (areas where it shrinks), whatever interpolation timm names.
     """
@@ -108,12 +108,9 @@ def preparation_of(backbone: Backbone) -> Preparation:
     if config is None:
         raise UsageError(f"timm does not say how images are prepared for {backbone.name}")
     _, height, width = config.input_size
-    mean, std = config.mean, config.std
-    if backbone.is_builtin:
-        mean, std = (127 / 255,) * 3, (128 / 255,) * 3  # of the weights in the package, not of timm's own
     fit = _FITS.get(config.crop_mode, "crop")
     zoom = max(1 / (config.crop_pct or 1.0), 1.0) if fit == "crop" else 1.0
-    return Preparation((width, height), fit, zoom, mean=tuple(mean), std=tuple(std))
+    return Preparation((width, height), fit, zoom, mean=tuple(config.mean), std=tuple(config.std))
 
 
 _FITS: dict[str, Fit] = {"center": "crop", "squash": "stretch", "border": "pad"}

@@ -62,7 +62,7 @@ def check(data: str, kind: str | None, deep: bool | None, page: Path | None, as_
 @click.command()
 @click.argument("data", metavar="DATA", help=DATA)
 @click.option("-o", "--out", metavar="NEW", required=True, help="The new folder.")
-@click.option("--to", "form", metavar="FORMAT", required=True, help="coco, voc, yolo, folders or masks.")
+@click.option("--to", "form", metavar="FORMAT", required=True, help="coco, voc, yolo, folders, shards or masks.")
 @kind_option
 def convert(data: str, out: str, form: str, kind: str | None) -> None:
     """Write a data set in another format. Images are copied as they are, into a new folder."""

@@ -6,6 +6,7 @@
 | voc | boxes | `JPEGImages/`, `Annotations/*.xml`, `ImageSets/Main/train.txt` and so on |
 | yolo | boxes | `images/train/`, `labels/train/` and so on, `data.yaml` |
 | folders | one class an image | `train/<class>/` and so on, or `<class>/` where there are no parts |
+| shards | one class an image | `train-000000.tar` and so on, or `shard-000000.tar` where there are no parts |
 | masks | masks | `train/images/`, `train/masks/` and so on, or without parts; `classes.txt` |
 
 Images are copied byte for byte. What a format cannot say is left out, and a note says so. A folder that is there
@@ -32,6 +33,7 @@ from mirada.data.maskfile import MaskFile
 from mirada.data.masks import NOT_LABELLED
 from mirada.data.output import Output
 from mirada.data.samples import Dataset, Task, some
+from mirada.data.shards import write_shards
 from mirada.data.sources import read
 from mirada.data.text import class_name
 from mirada.data.threads import map_items
@@ -42,7 +44,7 @@ from mirada.words import visible
 
 __all__ = ["FORMATS", "Format", "convert", "format_of"]
 
-Format = Literal["coco", "voc", "yolo", "folders", "masks"]
+Format = Literal["coco", "voc", "yolo", "folders", "shards", "masks"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _HOLDS: Final[dict[Task, str]] = {
     "classify": "one class an image",
@@ -149,9 +151,18 @@ def _write_folders(output: Output) -> None:
             raise DataError(f"{output.dataset.where}: '{sample.key}' has no class, so it has no folder.")
         homes.append(output.folder / (part or "") / sample.label.name)
     output.copy(output.places(homes))
+    _note_lost_cells(output, "folders")
+
+
+def _write_shards(output: Output) -> None:
+    write_shards(output)
+    _note_lost_cells(output, "shards")
+
+
+def _note_lost_cells(output: Output, to: Format) -> None:
     columns = Counter(column for sample in output.dataset.samples for column in sample.cells)
     for column, count in columns.items():
-        output.lost[f"Cells of the column '{column}', which folders cannot hold"] = count
+        output.lost[f"Cells of the column '{column}', which {to} cannot hold"] = count
 
 
 def _write_masks(output: Output) -> None:
@@ -183,5 +194,6 @@ _WRITERS: Final[dict[Format, tuple[Task, Callable[[Output], None]]]] = {
     "voc": ("detect", write_voc),
     "yolo": ("detect", write_yolo),
     "folders": ("classify", _write_folders),
+    "shards": ("classify", _write_shards),
     "masks": ("segment", _write_masks),
 }

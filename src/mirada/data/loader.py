@@ -52,14 +52,13 @@ def prepared_batches(
 
     Args:
         samples: any iterable, also an endless one.
-        threads: how many; None for `available_cpus()`.
+        threads: how many; None for `map_samples` to choose.
 
     Raises ValueError where a number is below 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    threads = available_cpus() if threads is None else threads
-    ahead = max(2 * batch_size, 2 * threads)
+    ahead = max(2 * batch_size, 2 * (threads or available_cpus()))
     results = map_samples(partial(_prepare, preparation), samples, threads=threads, ahead=ahead)
     return _batches(results, preparation, batch_size)
 
@@ -71,8 +70,8 @@ def prepared(
 
     Threads work a few samples ahead, and no further; the samples may be an endless iterator.
     """
-    count = available_cpus() if threads is None else threads
-    return map_samples(lambda sample: (sample, _prepare(preparation, sample)), samples, threads=count, ahead=4 * count)
+    ahead = 4 * (threads or available_cpus())
+    return map_samples(lambda sample: (sample, _prepare(preparation, sample)), samples, threads=threads, ahead=ahead)
 
 
 def load_all(
@@ -85,7 +84,7 @@ def load_all(
     """Decode and prepare all samples into one array, for a set that fits into memory.
 
     Args:
-        threads: how many; None for `available_cpus()`.
+        threads: how many; None for `map_samples` to choose.
         progress: told of the stage "reading images" now and then, with the number done and the number of all.
 
     Returns the pixels (n, h, w, C) uint8 of those that could be read, their positions (n,) int64, and the position and

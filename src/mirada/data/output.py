@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from mirada.data.samples import Dataset, Part, Sample
 from mirada.data.threads import map_items
 from mirada.errors import DataError, ImageError
 from mirada.image import IMAGE_SUFFIXES
-from mirada.image.decode import explained, open_picture, read_file
+from mirada.image.decode import explained, open_picture
 from mirada.image.size import size_wh
 from mirada.progress import Progress
 
@@ -44,7 +45,7 @@ class Output:
 
     def __init__(self, dataset: Dataset, folder: Path, progress: Progress) -> None:
         self.dataset, self.folder = dataset, folder
-        self._progress = progress
+        self.progress = progress
         given = [sample.part for sample in dataset.samples]
         self.parts: list[Part | None] = [part or "train" for part in given] if any(given) else list(given)
         self.lost: Counter[str] = Counter()
@@ -73,20 +74,38 @@ class Output:
         sizes = []
         for size in map_items(_copied, list(zip(self.dataset.samples, places, strict=True))):
             sizes.append(size)
-            self._progress("copying images", len(sizes), len(places))
+            self.progress("copying images", len(sizes), len(places))
         return sizes
+
+    def encoded(self, sample: Sample) -> tuple[str, bytes]:
+        """The suffix and the bytes of a file with the image: its own, or a PNG of an array.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if sample.array is not None:
+            written = BytesIO()
+            Image.fromarray(sample.array).save(written, "PNG")
+            return ".png", written.getvalue()
+        try:
+            return sample.suffix if sample.suffix in IMAGE_SUFFIXES else _suffix(sample), sample.data()
+        except ImageError as error:
+            raise DataError(f"{error.name}: the image cannot be copied ({error.reason}).") from error
 
 
 def _copied(item: tuple[Sample, Path]) -> tuple[int, int] | None:
     sample, place = item
-    if sample.path is None:
-        assert sample.array is not None
+    if sample.array is not None:
         Image.fromarray(sample.array).save(place)
     else:
         try:
-            shutil.copyfile(sample.path, place)
-        except OSError as error:
-            raise DataError(f"{sample.path}: the image cannot be copied ({error.strerror or error}).") from error
+            if sample.path is not None:
+                shutil.copyfile(sample.path, place)
+            else:
+                place.write_bytes(sample.data())
+        except (OSError, ImageError) as error:
+            reason = error.reason if isinstance(error, ImageError) else error.strerror or error
+            raise DataError(f"{sample.path or sample.key}: the image cannot be copied ({reason}).") from error
     try:
         return size_wh(place, name=sample.key)
     except ImageError:
@@ -96,7 +115,7 @@ def _copied(item: tuple[Sample, Path]) -> tuple[int, int] | None:
 def _name(sample: Sample, text: str) -> str:
     """A name for a file that can be written everywhere, is not hidden, and has the suffix of an image."""
     name = Path(text.replace("/", "__"))
-    has_suffix = sample.path is not None and name.suffix.lower() in IMAGE_SUFFIXES
+    has_suffix = sample.array is None and name.suffix.lower() in IMAGE_SUFFIXES
     stem, suffix = (name.stem, name.suffix) if has_suffix else (name.name, _suffix(sample))
     stem = "".join(letter if letter.isprintable() and letter not in RESERVED else "_" for letter in stem).strip(". ")
     while len(stem.encode()) > LONGEST:
@@ -106,10 +125,10 @@ def _name(sample: Sample, text: str) -> str:
 
 def _suffix(sample: Sample) -> str:
     """That of the format, by the bytes."""
-    if sample.path is None:
+    if sample.array is not None:
         return ".png"
     try:
-        with explained(sample.key), open_picture(sample.key, read_file(sample.key, sample.path)) as image:
+        with explained(sample.key), open_picture(sample.key, sample.data()) as image:
             suffix = f".{(image.format or '').lower()}"
     except ImageError:
         suffix = ""

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from mirada.annotations import Boxes, Label, Labels
 from mirada.data.faults import Fault, Faults
 from mirada.data.maskfile import MaskFile
+from mirada.data.member import Member
 from mirada.errors import DataError, ImageError
 from mirada.image import decode
+from mirada.image.decode import read_file
 
 __all__ = [
     "PARTS",
@@ -51,9 +53,9 @@ Truth = Label | Labels | Boxes | MaskFile
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image and what it is said to show. Its content is either a file or an array, never both.
+    """One image and what it is said to show. Its content is a file, a file inside an archive, or an array: one of them.
 
-    Two samples are equal when key, truth, part and path are: the pixels are not compared.
+    Two samples are equal when key, truth, part, path and member are: the pixels are not compared.
 
     Args:
         key: how people know it: the path inside the data set with forward slashes ("cat/1.jpg"), or the place in a
@@ -64,6 +66,7 @@ class Sample:
         array: (H, W) grey or (H, W, 3) RGB, uint8, or None.
         claimed_wh: width and height of the image as the source states them, or None.
         cells: what else a table says of it, by column.
+        member: where it lies inside an archive, or None.
     """
 
     key: str
@@ -73,10 +76,11 @@ class Sample:
     array: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
     claimed_wh: tuple[int, int] | None = field(default=None, compare=False)
     cells: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    member: Member | None = None
 
     def __post_init__(self) -> None:
-        if (self.path is None) == (self.array is None):
-            raise ValueError(f"{self.key}: a sample has either a path or an array")
+        if sum(content is not None for content in (self.path, self.member, self.array)) != 1:
+            raise ValueError(f"{self.key}: a sample has either a path, a member of an archive, or an array")
         if self.array is not None:
             shape = self.array.shape
             if self.array.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
@@ -128,12 +132,24 @@ class Sample:
 
     def image(self) -> NDArray[np.uint8]:
         """The upright picture as a new (H, W, 3) uint8 RGB array. Raises ImageError where it cannot be decoded."""
-        if self.path is not None:
-            return decode(self.path, name=self.key)
-        assert self.array is not None
+        if self.array is None:
+            return decode(self.data(), name=self.key)
         if self.array.ndim == 2:
             return np.repeat(self.array[:, :, np.newaxis], 3, axis=2)  # (H, W) -> (H, W, 3)
         return self.array.copy()
+
+    @property
+    def suffix(self) -> str:
+        """That of its file, in lower case; "" for an array."""
+        return "" if self.array is not None else Path(self.key if self.path is None else self.path).suffix.lower()
+
+    def data(self) -> bytes:
+        """The bytes of its file, encoded as they are. Raises ImageError where they cannot be read, or are too many."""
+        if self.member is not None:
+            return self.member.data(self.key)
+        if self.path is None:
+            raise ValueError(f"{self.key}: an array has no file")
+        return read_file(self.key, self.path)
 
     def content_hash(self) -> str:
         """SHA-256 in hexadecimal, of the file's bytes, or of the array's shape and bytes. Nothing is decoded.
@@ -142,6 +158,8 @@ class Sample:
         """
         if self.path is not None:
             return _file_hash(self.key, self.path)
+        if self.member is not None:
+            return hashlib.sha256(self.member.data(self.key)).hexdigest()
         assert self.array is not None
         digest = hashlib.sha256(repr(self.array.shape).encode())
         digest.update(np.ascontiguousarray(self.array).data)
@@ -176,8 +194,8 @@ class Dataset:
     Args:
         name: the name of the folder or file, or "digits".
         root: where it was read, or None for a built-in set.
-        kind: "class folders", "train/val/test folders", "CSV", "IDX", "digits", "COCO", "Pascal VOC", "YOLO", "masks",
-            or "images" of which nothing is said.
+        kind: "class folders", "train/val/test folders", "shards", "CSV", "IDX", "digits", "COCO", "Pascal VOC", "YOLO",
+            "masks", or "images" of which nothing is said.
         class_names: sorted, but those of masks in the order of their numbers; the place of a name is its class id.
         samples: train before val before test, where the source gives parts.
         notes: plain sentences about what was ignored or is odd.

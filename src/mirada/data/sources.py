@@ -7,6 +7,7 @@
 | IDX | a folder with MNIST's `train-images-idx3-ubyte` and its companions, with or without `.gz` | `mirada.data.idx` |
 | train/val/test folders | `train/<class>/`, and `val/<class>/`, `test/<class>/` or neither | `mirada.data.folders` |
 | class folders | a folder with one sub-folder a class | `mirada.data.folders` |
+| shards | `.tar` files, here or at an address in object storage (s3://bucket/folder) | `mirada.data.shards` |
 | COCO | a `.json` file of COCO's, or a folder that holds some | `mirada.data.coco` |
 | Pascal VOC | `Annotations/` with XML files, or images with an `.xml` beside each | `mirada.data.voc` |
 | YOLO | a `data.yaml`, or the folder that holds it | `mirada.data.yolo` |
@@ -31,7 +32,9 @@ from mirada.data.faults import Faults
 from mirada.data.folders import LAYOUTS, read_folders
 from mirada.data.idx import holds_idx, read_mnist
 from mirada.data.masks import mask_folders, read_masks
+from mirada.data.member import is_far
 from mirada.data.samples import Dataset, Sample, key_of
+from mirada.data.shards import SHARD_SUFFIX, read_shards, shards_in
 from mirada.data.table import TABLE_SUFFIXES, read_table
 from mirada.data.voc import read_voc, voc_files
 from mirada.data.walk import images_below, is_folder, list_folder, skip_notes
@@ -49,7 +52,7 @@ FILE_KINDS: Final = {".json": "coco", ".yaml": "yolo", ".yml": "yolo"}
 def read(
     data: str | os.PathLike[str], *, kind: str | None = None, is_learnt_from: bool = True, may_be_broken: bool = False
 ) -> Dataset:
-    """Read a labelled data set: a folder, a CSV, JSON or YAML file, or the word `digits`.
+    """Read a labelled data set: a folder, a CSV, JSON or YAML file, shards, or the word `digits`.
 
     Images are found and named, not decoded. A folder called `digits` in the current folder comes before the built-in
     set, and a note says so.
@@ -70,6 +73,10 @@ def read(
     if kind not in (None, *KINDS):
         raise UsageError(f"there is no kind '{kind}': there are {', '.join(KINDS)}")
     path = Path(data)
+    if is_far(str(data)) and not _exists(path):
+        if kind is not None:
+            raise UsageError(f"{data} is an address in object storage, and of no kind '{kind}': leave --kind out")
+        return read_shards(str(data))
     if not _exists(path):
         if data == "digits":
             if kind is not None:
@@ -114,6 +121,8 @@ def _read_folder(path: Path, kind: str | None, faults: Faults, *, is_learnt_from
         )
     if ways and kind is None:
         return next(iter(ways.values()))[1]()
+    if kind is None and shards_in(path) and not any(images_below(folder)[0] for folder in list_folder(path)[0]):
+        return read_shards(path)
     if faults.are_kept and kind is None and _is_flat(path):
         images, skipped = images_below(path)
         samples = tuple(Sample(key_of(image, path), None, path=image) for image in images)
@@ -141,11 +150,13 @@ def _read_file(path: Path, kind: str | None, faults: Faults, *, is_learnt_from: 
         return read_table(path, is_learnt_from=is_learnt_from, faults=faults)
     if suffix in IMAGE_SUFFIXES:
         raise DataError(f"{path}: this is one image. To learn, give the folder that holds the images:\n{LAYOUTS}")
+    if suffix == SHARD_SUFFIX:
+        return read_shards(path)
     if holds_idx([path]):
         raise DataError(
             f"{path}: this is one of MNIST's four IDX files. Give the folder that holds them: {path.parent}"
         )
-    if suffix in {".zip", ".tar", ".gz", ".tgz", ".xz", ".7z", ".rar"}:
+    if suffix in {".zip", ".gz", ".tgz", ".xz", ".7z", ".rar"}:
         raise DataError(f"{path}: this is an archive. Unpack it, and give the folder that comes out.")
     raise DataError(
         f"{path}: a file of no known kind. Give a folder of images, a CSV file (.csv, .tsv) with the columns path and "

@@ -6,15 +6,19 @@ Decoding, resizing and hashing leave Python's lock, so threads are enough, and n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from itertools import chain, islice
+from typing import Final, TypeVar
 
 from mirada.data.samples import Sample
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["map_items", "map_samples"]
+__all__ = ["map_items", "map_samples", "threads_for"]
+
+FAR: Final = 16
+"""Threads that read from object storage: they wait more than they work."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,12 +34,23 @@ def map_samples(
     iterator. When the iterator is closed or interrupted, the work that has not begun is dropped and the threads end.
 
     Args:
-        threads: how many; None for `available_cpus()`.
-        ahead: how many samples may be taken before their result is asked for, at least 1.
+        threads: how many; None for `threads_for` the first sample.
+        ahead: how many samples may be taken before their result is asked for, at least 1; more from object storage.
 
     Raises ValueError where a number is below 1, and whatever the function raises, at the sample's turn.
     """
-    return _map(function, samples, threads, ahead, lambda sample: sample.path is None)
+    if threads is None:
+        rest = iter(samples)
+        first = list(islice(rest, 1))
+        threads, samples = threads_for(first), chain(first, rest)
+        ahead = max(ahead, 2 * threads) if threads > available_cpus() else ahead
+    return _map(function, samples, threads, ahead, lambda sample: sample.array is not None)
+
+
+def threads_for(samples: Sequence[Sample]) -> int:
+    """How many threads read such samples best: one a processor, or more where the first lies in object storage."""
+    is_far = bool(samples) and samples[0].member is not None and samples[0].member.is_far
+    return max(FAR, available_cpus()) if is_far else available_cpus()
 
 
 def map_items(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from mirada.data import Dataset
@@ -45,8 +44,7 @@ def file_findings(dataset: Dataset, glances: Sequence[Glance | ImageError]) -> l
             unread.append(Item((key,), glance.reason))
             continue
         width, height = glance.size_wh
-        suffix = "" if sample.path is None else Path(sample.path).suffix.lower()
-        if glance.format in SUFFIXES and suffix not in SUFFIXES[glance.format]:
+        if glance.format in SUFFIXES and sample.suffix not in SUFFIXES[glance.format]:
             wrong_suffix.append(Item((key,), f"is {glance.format}"))
         if glance.is_turned_from(sample.claimed_wh):
             sides = " x ".join(map(str, sample.claimed_wh or ()))

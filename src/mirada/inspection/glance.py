@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import cv2
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from mirada.data import Sample
 from mirada.errors import ImageError
-from mirada.image.decode import decode_with_header, read_file
+from mirada.image.decode import decode_with_header
 
 __all__ = ["CELLS", "PLAIN", "SMALL", "Glance", "glance"]
 
@@ -67,9 +66,9 @@ class Glance:
 def glance(sample: Sample) -> Glance | ImageError:
     """Look at a sample once; an error where it cannot be read."""
     try:
-        if sample.path is None:
+        if sample.array is not None:
             return _of(sample.content_hash(), sample.image(), "", "", 1)
-        data = read_file(sample.key, Path(sample.path))
+        data = sample.data()
         image, header = decode_with_header(data, sample.key)
         return _of(hashlib.sha256(data).hexdigest(), image, header.format, header.mode, header.orientation)
     except ImageError as error:

@@ -121,7 +121,8 @@ class _Ladder:
         self.stores.close(delete=True)
         prune_activations()
         logits = None if self.standing is None else self.standing.val_logits
-        answers = None if logits is None else self.val.answered(logits)
+        # One that became unreadable after the last rung is asked for again, to be named.
+        answers = None if logits is None or len(logits) != len(self.val) else self.val.answered(logits)
         return self._recorded(is_finished=True), answers
 
     def _climb(self, allowed: Sequence[int]) -> None:

@@ -7,17 +7,24 @@ all of them again; they go on from the last checkpoint.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
 
+from mirada.errors import UsageError
 from mirada.machine.ranks import rank, rank_count
 
 __all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks"]
+
+LOST: Final = re.compile(r"connection|peer|socket|broken pipe|timed out|timeout|remote process", re.IGNORECASE)
+"""What torch's errors say where another process does not answer any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,23 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """While they work together.
+
+        Raises:
+            UsageError: another process was lost.
+        """
+        try:
+            yield
+        except RuntimeError as error:  # of gloo and NCCL alike; only the words tell
+            if self.count == 1 or not LOST.search(str(error)):
+                raise
+            raise UsageError(
+                f"another of the {self.count} processes was lost, so training cannot go on here. torchrun starts all "
+                "again from the last checkpoint where --max-restarts allows it; else give the same command again"
+            ) from error
 
     @property
     def is_first(self) -> bool:

@@ -70,19 +70,20 @@ def train_from_scratch(
         module, unknown = _begun(architecture, recipe, seed)
         name = "" if recipe.ensemble == 1 else f"network {member + 1} of {recipe.ensemble}: "
         try:
-            history = fit(
-                module,
-                train,
-                val,
-                job.task,
-                recipe,
-                seed=seed,
-                progress=_named(job.progress, name),
-                checkpoint=place.checkpoint(member, is_writer=ranks.is_first),
-                journal=place.tables(member, recipe.ensemble) if ranks.is_first else None,
-                ranks=ranks,
-                on_interrupt=partial(interrupted.append, member),
-            )
+            with ranks.together():
+                history = fit(
+                    module,
+                    train,
+                    val,
+                    job.task,
+                    recipe,
+                    seed=seed,
+                    progress=_named(job.progress, name),
+                    checkpoint=place.checkpoint(member, is_writer=ranks.is_first),
+                    journal=place.tables(member, recipe.ensemble) if ranks.is_first else None,
+                    ranks=ranks,
+                    on_interrupt=partial(interrupted.append, member),
+                )
         except KeyboardInterrupt:
             if not members:
                 raise

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from mirada.backbone.lite0 import same_padding
 from mirada.backbone.stages import Stage
 
 __all__ = ["Tail"]
@@ -234,17 +235,13 @@ class _Folded(nn.Module):
         self.bias = nn.Parameter(bias, requires_grad=norm is not None or self._has_bias)
 
     def pads(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Left, right, top, bottom. TensorFlow's "same" pads as much as gives ceil(size / stride), less on the left."""
+        """Left, right, top, bottom."""
         if self._padding is not None:
             vertical, horizontal = self._padding
             return horizontal, horizontal, vertical, vertical
-        pads: list[int] = []
-        for size, kernel, stride, dilation in zip(
-            (width, height), self._kernel[::-1], self._stride[::-1], self._dilation[::-1], strict=True
-        ):
-            total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
-            pads += [total // 2, total - total // 2]
-        return pads[0], pads[1], pads[2], pads[3]
+        sides = zip((height, width), self._kernel, self._stride, self._dilation, strict=True)
+        (top, bottom), (left, right) = (same_padding(*side) for side in sides)
+        return left, right, top, bottom
 
     def unfolded(self) -> dict[str, NDArray[np.generic]]:
         """The tensors of the convolution and its batch norm, by their names."""

@@ -222,7 +222,7 @@ def _made(
 
 
 def _seen(outputs: Outputs, projection: Projection | None) -> Seen:
-    return Seen(_unit(outputs[-1]), None if projection is None else projection(_places(outputs[0])))
+    return Seen(_scaled(outputs[-1]), None if projection is None else projection(_places(outputs[0])))
 
 
 def _places(output: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -230,7 +230,11 @@ def _places(output: NDArray[np.floating]) -> NDArray[np.floating]:
     return output.reshape(GRID * GRID, -1)
 
 
-def _unit(vector: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The same direction, with length 1; zeros stay."""
+def _scaled(vector: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The roots of the numbers, with their signs, made of length 1; zeros stay.
+
+    A few large numbers no longer outweigh the rest (Perronnin, Sanchez and Mensink 2010, section 3.1, power 0.5).
+    """
     flat = np.asarray(vector, np.float32).ravel()
-    return flat / np.float32(max(float(np.linalg.norm(flat)), 1e-12))
+    roots = np.sign(flat) * np.sqrt(np.abs(flat))
+    return np.asarray(roots / np.float32(max(float(np.linalg.norm(roots)), 1e-12)), np.float32)

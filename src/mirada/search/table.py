@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "FORMAT", "RESERVED", "Known", "Row", "Table", "matrix_of"]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of the tables; one more where an older mirada could not read them, or this one not those of older ones."""
 
 COLUMNS: Final[dict[str, ColumnKind]] = {

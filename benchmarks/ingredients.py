@@ -1,8 +1,8 @@
 """What does each ingredient of AlexNet's recipe do to a small AlexNet on a small real set?
 
-    python benchmarks/ingredients.py DATA [--seeds 3] [--epochs 40] [--members 7]
+    python benchmarks/ingredients.py MNIST [--share 0.05] [--seeds 3] [--epochs 40] [--members 7]
 
-DATA has the parts train and test. A network of AlexNet's kind for pictures of 47 x 47 is trained with the recipe
+On a part of MNIST's train images. A network of AlexNet's kind for pictures of 47 x 47 is trained with the recipe
 `alexnet` (batches of 32, the initial weights of He et al.: 0.01 is for wide layers), then with one ingredient less at a
 time: dropout, L2, momentum, views and ten crops, ReLU (tanh for it), normalisation. Each is judged on all test images.
 The networks of the whole recipe, one a seed, are averaged, one to `--members` of them.
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 import mirada
 from mirada.learn.recipes import find_recipe
+from regularise import digits
 from result import write_result
 
 LISTING = """name: Small AlexNet
@@ -104,7 +105,8 @@ def figures(right: dict[str, list[NDArray[np.bool_]]], chances: list[Any], class
 def main() -> None:
     """The whole recipe with every seed, then one ingredient less."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", metavar="DATA")
+    parser.add_argument("data", metavar="MNIST", type=Path)
+    parser.add_argument("--share", type=float, default=0.05, help="Of the train images.")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--members", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=40)
@@ -112,17 +114,23 @@ def main() -> None:
     right: dict[str, list[NDArray[np.bool_]]] = {}
     chances: list[NDArray[np.float64]] = []
     told: dict[str, Any] = {}
-    for ingredient in WITHOUT:
-        for seed in range(arguments.members if ingredient == WHOLE else arguments.seeds):
+    asked = {"data": "MNIST", "share": arguments.share, "epochs": arguments.epochs, "listing": LISTING}
+    runs = [
+        (ingredient, seed)
+        for ingredient in WITHOUT
+        for seed in range(arguments.members if ingredient == WHOLE else arguments.seeds)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        digits(arguments.data, arguments.share, 0, Path(folder))
+        for ingredient, seed in runs:
             begin = time.perf_counter()
-            probabilities, class_ids = trained(arguments.data, ingredient, seed, arguments.epochs)
+            probabilities, class_ids = trained(folder, ingredient, seed, arguments.epochs)
             right.setdefault(ingredient, []).append(probabilities.argmax(1) == class_ids)
             if ingredient == WHOLE:
                 chances.append(probabilities)
             accuracy = right[ingredient][-1].mean()
             print(f"{ingredient} {seed} {accuracy:.2%} {time.perf_counter() - begin:.0f} s", flush=True)
             told = figures(right, chances, class_ids)
-            asked = {"data": Path(arguments.data).name, "epochs": arguments.epochs, "listing": LISTING}
             written = write_result("ingredients", asked | told)
     print(json.dumps(told["against_the_whole"], indent=1), json.dumps(told["all_against_their_mean"]))
     print("written:", written)

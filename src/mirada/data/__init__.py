@@ -6,6 +6,7 @@
 | `walk` | folders -> files, each with the reason why it is not read; `images_in` for predictions |
 | `sources` | `read`: a path -> a `Dataset`, its kind recognised |
 | `folders`, `table`, `idx`, `digits` | one reader a kind, for classes |
+| `shards`, `member` | archives of images, here or in object storage; a file inside one |
 | `coco`, `voc`, `yolo` | one reader a kind, for boxes; `runs`: COCO's runs of pixels |
 | `masks`, `maskfile` | images with a mask each; the numbers of one mask |
 | `text` | annotation files, read within bounds |

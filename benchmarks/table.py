@@ -47,6 +47,8 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         return [killed_row(result)]
     if result["name"] == "lenet_mnist":
         return lenet_rows(result)
+    if result["name"] == "step":
+        return step_rows(result)
     if result["name"] == "ingredients":
         return [ingredients_row(result)]
     if result["name"] == "predict":
@@ -206,11 +208,25 @@ def lenet_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     return found
 
 
+def step_rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Steps of training."""
+    return [
+        (
+            f"a training step of {name}, batch {each['batch']}: {each['share_of_product'][each['precision']]:.0%} of "
+            f"the machine's matrix products in {each['precision']}",
+            f"{each['images_per_second']['mirada']:,.1f} images/s, {each['times_as_fast']:.1f} times as fast",
+            f"{each['images_per_second']['plain']:,.1f} images/s: plain torch, float32",
+        )
+        for name, each in result["networks"].items()
+    ]
+
+
 def ingredients_row(result: dict[str, Any]) -> tuple[str, str, str]:
     """What averaging networks brings."""
     gain, members = result["all_against_their_mean"], result["accuracy"]["the whole recipe"]
     return (
-        f"{len(members)} small AlexNets averaged, {result['data']}, and the gain over their mean",
+        f"{len(members)} small AlexNets averaged, {result['data']} ({result['share']:.0%} of its train images), and "
+        "the gain over their mean",
         f"{result['averaged'][-1]:.2%} (+{gain['gain']:.2%}, from +{gain['from']:.2%} to +{gain['to']:.2%})",
         f"{statistics.mean(members):.2%}: one of them",
     )

@@ -69,7 +69,7 @@ def test_labels_that_are_all_alike(here, mirada, pictures):
     assert _contents(here) == before
 
 
-def test_shards_in_object_storage_train_what_shards_on_a_disk_train(here, mirada, textures, object_storage, monkeypatch):
+def test_shards_in_object_storage_train_what_they_train_on_a_disk(here, mirada, textures, object_storage, monkeypatch):
     assert mirada("convert", str(textures), "-o", "shards", "--to", "shards").status == 0
     place = f"{object_storage}/textures"
     system, base = file_system(place)

@@ -350,9 +350,7 @@ def test_nothing_is_left_behind_where_an_image_is_missing_halfway(tree: Tree, tm
     for place in (tmp_path / "new", tmp_path / "deep" / "er" / "new"):
         with pytest.raises(DataError) as caught:
             convert(source, place, "folders")
-        assert str(caught.value) == (
-            f"{tmp_path}/data/dog/3.png: the image cannot be copied (No such file or directory)."
-        )
+        assert str(caught.value) == (f"{tmp_path}/data/dog/3.png: the image cannot be copied (does not exist).")
         assert left(tmp_path) == ["data"]
 
 

@@ -5,7 +5,6 @@ Does not know: any format.
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
@@ -22,7 +21,7 @@ from mirada.image.decode import explained, open_picture
 from mirada.image.size import size_wh
 from mirada.progress import Progress
 
-__all__ = ["Output"]
+__all__ = ["Output", "encoded", "suffix_for"]
 
 RESERVED: Final = '\\/:*?"<>|'
 """Characters that a file system somewhere does not allow in a name."""
@@ -77,35 +76,31 @@ class Output:
             self.progress("copying images", len(sizes), len(places))
         return sizes
 
-    def encoded(self, sample: Sample) -> tuple[str, bytes]:
-        """The suffix and the bytes of a file with the image: its own, or a PNG of an array.
 
-        Raises:
-            DataError: it cannot be read.
-        """
-        if sample.array is not None:
-            written = BytesIO()
-            Image.fromarray(sample.array).save(written, "PNG")
-            return ".png", written.getvalue()
-        try:
-            return sample.suffix if sample.suffix in IMAGE_SUFFIXES else _suffix(sample), sample.data()
-        except ImageError as error:
-            raise DataError(f"{error.name}: the image cannot be copied ({error.reason}).") from error
+def encoded(sample: Sample) -> bytes:
+    """A file with the image: its own as it is, a PNG of an array.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if sample.array is not None:
+        written = BytesIO()
+        Image.fromarray(sample.array).save(written, "PNG")
+        return written.getvalue()
+    try:
+        return sample.data()
+    except ImageError as error:
+        raise DataError(f"{sample.path or sample.key}: the image cannot be copied ({error.reason}).") from error
+
+
+def suffix_for(sample: Sample) -> str:
+    """The suffix of a copy: that of its file, where it is one of an image; else that of the format, by the bytes."""
+    return sample.suffix if sample.suffix in IMAGE_SUFFIXES else _suffix(sample)
 
 
 def _copied(item: tuple[Sample, Path]) -> tuple[int, int] | None:
     sample, place = item
-    if sample.array is not None:
-        Image.fromarray(sample.array).save(place)
-    else:
-        try:
-            if sample.path is not None:
-                shutil.copyfile(sample.path, place)
-            else:
-                place.write_bytes(sample.data())
-        except (OSError, ImageError) as error:
-            reason = error.reason if isinstance(error, ImageError) else error.strerror or error
-            raise DataError(f"{sample.path or sample.key}: the image cannot be copied ({reason}).") from error
+    place.write_bytes(encoded(sample))
     try:
         return size_wh(place, name=sample.key)
     except ImageError:

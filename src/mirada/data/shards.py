@@ -31,7 +31,7 @@ from typing import Final
 from mirada.annotations import Label
 from mirada.data.folders import PART_NAMES
 from mirada.data.member import Member, file_system, is_far
-from mirada.data.output import Output
+from mirada.data.output import Output, encoded, suffix_for
 from mirada.data.samples import Dataset, Part, Sample, class_labels, part_order
 from mirada.data.threads import map_items
 from mirada.data.walk import is_folder, is_system, list_folder
@@ -257,8 +257,7 @@ def write_shards(output: Output) -> None:
                         raise DataError(
                             f"{output.dataset.where}: '{samples[i].key}' has no class, which a shard needs."
                         )
-                    suffix, data = output.encoded(samples[i])
-                    _add(shard, f"{i:08}{suffix}", data)
+                    _add(shard, f"{i:08}{suffix_for(samples[i])}", encoded(samples[i]))
                     _add(shard, f"{i:08}{CLASS_SUFFIX}", label.name.encode())
                     done += 1
                     output.progress("writing shards", done, len(samples))

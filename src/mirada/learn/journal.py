@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from importlib import util
 from pathlib import Path
@@ -42,6 +43,8 @@ EPOCHS: Final = tuple(each.name for each in fields(Epoch))
 class Journal:
     """Two tables in a folder, `steps.csv` and `epochs.csv`, and the same for TensorBoard where that is installed.
 
+    Rows are added at the end of the files, so that millions of steps need neither memory nor time.
+
     Args:
         folder: is made where it is not there.
 
@@ -51,7 +54,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._kept: dict[str, list[dict[str, str]]] = {"steps.csv": [], "epochs.csv": []}
+        self._added: dict[str, list[str]] = {"steps.csv": [], "epochs.csv": []}
         self._board: Any = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -64,22 +67,15 @@ class Journal:
 
     def take_up(self, epoch: int, step: int) -> None:
         """Keep what an earlier run has written up to a step of an epoch: the rest is done again."""
-        for name, rows in self._kept.items():
-            try:
-                text = (self.folder / name).read_text(encoding="utf-8")
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise self._unwritten(error) from error
-            for row in csv.DictReader(io.StringIO(text)):
-                at = (row.get("epoch") or row.get("number"), row.get("step") or "0")
-                if None not in at and (int(at[0] or 0), int(at[1])) < (epoch, step + 1 if name == "steps.csv" else 0):
-                    rows.append(row)
+        try:
+            _cut(self.folder / "steps.csv", STEPS, lambda row: (int(row["epoch"]), int(row["step"])) <= (epoch, step))
+            _cut(self.folder / "epochs.csv", EPOCHS, lambda row: int(row["number"]) < epoch)
+        except OSError as error:
+            raise self._unwritten(error) from error
 
     def add_step(self, epoch: int, step: int, total: int, loss: float, rate: float) -> None:
         """A step, from 1, of an epoch, from 1; `total` counts the steps of all epochs."""
-        values = (str(epoch), str(step), repr(loss), repr(rate))
-        self._kept["steps.csv"].append(dict(zip(STEPS, values, strict=True)))
+        self._added["steps.csv"].append(_line((str(epoch), str(step), repr(loss), repr(rate))))
         if self._board is not None:
             self._board.add_scalar("loss/train", loss, total)
             self._board.add_scalar("learning rate", rate, total)
@@ -87,7 +83,7 @@ class Journal:
     def add_epoch(self, epoch: Epoch) -> None:
         """An epoch; both tables are written."""
         values = asdict(epoch)
-        self._kept["epochs.csv"].append({name: "" if v is None else repr(v) for name, v in values.items()})
+        self._added["epochs.csv"].append(_line("" if value is None else repr(value) for value in values.values()))
         if self._board is not None:
             for name, tag in (("train_loss", "loss/train of the epoch"), ("val_loss", "loss/validation")):
                 if values[name] is not None:
@@ -99,8 +95,10 @@ class Journal:
     def write(self) -> None:
         """Bring all to the disk."""
         try:
-            for name, columns in (("steps.csv", STEPS), ("epochs.csv", EPOCHS)):
-                write_whole(_table(columns, self._kept[name]), self.folder / name)
+            for name, lines in self._added.items():
+                with (self.folder / name).open("a", encoding="utf-8", newline="") as file:
+                    file.writelines(lines)
+                lines.clear()
             if self._board is not None:
                 self._board.flush()
         except OSError as error:
@@ -110,9 +108,21 @@ class Journal:
         return UsageError(f"{self.folder}: the journal cannot be written ({error.strerror or error})")
 
 
-def _table(columns: tuple[str, ...], rows: list[dict[str, str]]) -> bytes:
+def _cut(path: Path, columns: tuple[str, ...], stays: Callable[[dict[str, str]], bool]) -> None:
+    """Leave of a table the rows up to the first that does not stay, or is none: a line without an end is none."""
+    kept = [_line(columns)]
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    for row in csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])):
+        try:
+            if None in row.values() or not stays(row):
+                break
+        except (KeyError, ValueError):
+            break
+        kept.append(_line(row[name] for name in columns))
+    write_whole("".join(kept).encode(), path)
+
+
+def _line(values: Iterable[str]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()

@@ -150,9 +150,9 @@ class Run:
             "seconds": time.perf_counter() - self._begin,
             "rate": self.optimizer.rate,
         }
-        self._checkpoint.write(tensors, values)
         if self._journal is not None:
-            self._journal.write()
+            self._journal.write()  # first: rows after the checkpoint are cut off when it is taken up
+        self._checkpoint.write(tensors, values)
 
     def _restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         def of(prefix: str) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and addresses that are none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import os
 import uuid
 from pathlib import Path
 
-__all__ = ["umask", "write_whole"]
+__all__ = ["is_far", "umask", "write_whole"]
+
+
+def is_far(place: str) -> bool:
+    """Whether it is an address in object storage, such as s3://bucket/folder, and not a path."""
+    return "://" in place
 
 
 def umask() -> int:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirada.errors import UsageError
+from mirada.errors import TrainingError, UsageError
 from mirada.learn import train
 from mirada.learn.ranks import ALONE, Ranks
 from mirada.machine import ranks as machine_ranks
@@ -43,13 +43,13 @@ def test_alone() -> None:
 @pytest.mark.parametrize(
     ("count", "said", "expected"),
     [
-        (2, "[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:9", UsageError),
+        (2, "[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:9", TrainingError),
         (2, "mat1 and mat2 shapes cannot be multiplied", RuntimeError),
         (1, "Connection closed by peer", RuntimeError),
     ],
 )
 def test_a_lost_process_is_told_from_another_error(count: int, said: str, expected: type[Exception]) -> None:
-    words = "another of the 2 processes was lost" if expected is UsageError else said
+    words = "another of the 2 processes was lost" if expected is TrainingError else said
     with pytest.raises(expected, match=words), Ranks(0, count).together():
         raise RuntimeError(said)
 

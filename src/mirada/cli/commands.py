@@ -99,7 +99,10 @@ for looked_at in (check, convert, augment):
 
 @app.command()
 @click.argument(
-    "data", metavar="DATA", help="Class folders, train/val/test folders, a CSV file, MNIST's IDX folder, or digits."
+    "data",
+    metavar="DATA",
+    help="Class folders, train/val/test folders, shards (.tar) here or at s3://..., a CSV file, MNIST's IDX folder, or "
+    "digits.",
 )
 @click.option(
     "--from",

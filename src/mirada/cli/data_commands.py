@@ -14,8 +14,8 @@ from mirada.cli.write import finding_lines, notes, shown
 __all__ = ["augment", "check", "convert"]
 
 DATA = (
-    "Class folders, train/val/test folders, a CSV file, COCO's JSON, Pascal VOC, YOLO's data.yaml, images with masks, "
-    "MNIST's IDX folder, or digits."
+    "Class folders, train/val/test folders, shards (.tar) here or at s3://..., a CSV file, COCO's JSON, Pascal VOC, "
+    "YOLO's data.yaml, images with masks, MNIST's IDX folder, or digits."
 )
 kind_option = click.option(
     "--kind",

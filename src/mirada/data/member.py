@@ -1,34 +1,34 @@
 """A file inside an archive, on a disk or in object storage: where it lies, and its bytes.
 
-Addresses in object storage, such as `s3://bucket/folder`, are read by Arrow, which knows S3 and Google's storage. Keys
-and the address of another store come from the environment, as for AWS's own tools (`AWS_ACCESS_KEY_ID`,
-`AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`).
+Addresses in object storage, such as `s3://bucket/folder`, are read by Arrow, which knows S3, Google's and Azure's
+storage; in a name with a space, a `#`, `?` or `%` these are written as in any address (`%20`). Keys and the address of
+another store come from the environment, as for AWS's own tools: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+`AWS_REGION`, `AWS_ENDPOINT_URL` or `AWS_ENDPOINT`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mirada.errors import DataError, ImageError
+from mirada.files import is_far
 from mirada.image.decode import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
     from pyarrow.fs import FileSystem
 
-__all__ = ["OPEN_AT_ONCE", "Member", "file_system", "is_far"]
+__all__ = ["Member", "explained", "file_system"]
 
-OPEN_AT_ONCE: Final = 256
-"""Archives in object storage that are held open."""
-
-
-def is_far(address: str) -> bool:
-    """Whether this is an address in object storage, such as s3://bucket/folder, and not a path."""
-    return "://" in address
+OPEN_AT_ONCE: Final = 4_096
+"""Archives in object storage that are held open: each has asked for its size, and holds no connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +57,20 @@ class Member:
             name: what to call it in an error.
 
         Raises:
-            ImageError: the archive is gone, cut short, or cannot be read.
+            ImageError: it is larger than `MAX_FILE_BYTES`.
+            DataError: the archive is gone, cut short, or cannot be read. Then it is not this image that is wrong.
         """
         if self.size > MAX_FILE_BYTES:
             raise ImageError(name, f"is {self.size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}")
-        try:
+        with explained(self.archive):
             if self.is_far:
                 found = bytes(_opened(self.archive).read_at(self.size, self.offset))
             else:
                 with Path(self.archive).open("rb") as file:
                     file.seek(self.offset)
                     found = file.read(self.size)
-        except OSError as error:
-            raise ImageError(name, f"the archive cannot be read ({error.strerror or error})") from error
         if len(found) < self.size:
-            raise ImageError(name, f"the archive ends after {len(found):,} of its {self.size:,} bytes")
+            raise DataError(f"{self.archive}: it ends within {name}: it has changed since it was looked through.")
         return found
 
 
@@ -81,22 +80,39 @@ def file_system(address: str) -> tuple[FileSystem, str]:
     Raises:
         DataError: there is no such kind of store, or it cannot be reached.
     """
-    from pyarrow import ArrowException, fs
+    parts = urlsplit(address)
+    with explained(address):
+        system, base = _store(urlunsplit((parts.scheme, parts.netloc, "", parts.query, "")))
+    return system, "/".join(name for name in (base.rstrip("/"), *unquote(parts.path).split("/")) if name)
+
+
+@contextmanager
+def explained(address: str) -> Iterator[None]:
+    """What the disk or the store says, as an error that names the address.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:  # Arrow's errors are either
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{address}: it cannot be read ({reason}).") from error
+
+
+@lru_cache(maxsize=64)
+def _store(root: str) -> tuple[FileSystem, str]:
+    """What reads a bucket, which keeps its connections, and how it calls it."""
+    from pyarrow import fs
 
     elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT")
-    try:
-        if address.startswith("s3://") and elsewhere:
-            return fs.S3FileSystem(endpoint_override=elsewhere), address.removeprefix("s3://")
-        system, path = fs.FileSystem.from_uri(address)
-    except (ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{address}: this address cannot be opened ({error}).") from error
-    return system, path
+    if root.startswith("s3://") and elsewhere:
+        return fs.S3FileSystem(endpoint_override=elsewhere), urlsplit(root).netloc
+    system, base = fs.FileSystem.from_uri(root)
+    return system, base
 
 
 @lru_cache(maxsize=OPEN_AT_ONCE)
 def _opened(address: str) -> NativeFile:
-    try:
-        system, path = file_system(address)
-    except DataError as error:
-        raise OSError(str(error)) from error
+    system, path = file_system(address)
     return system.open_input_file(path)

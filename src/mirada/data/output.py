@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 from PIL import Image
 
 from mirada.data.samples import Dataset, Part, Sample
-from mirada.data.threads import map_items
+from mirada.data.threads import map_items, threads_for
 from mirada.errors import DataError, ImageError
 from mirada.image import IMAGE_SUFFIXES
 from mirada.image.decode import explained, open_picture
@@ -71,9 +72,12 @@ class Output:
         for folder in {place.parent for place in places}:
             folder.mkdir(parents=True, exist_ok=True)
         sizes = []
-        for size in map_items(_copied, list(zip(self.dataset.samples, places, strict=True))):
-            sizes.append(size)
-            self.progress("copying images", len(sizes), len(places))
+        threads = threads_for(any(sample.is_far for sample in self.dataset.samples[:1]))
+        pairs = list(zip(self.dataset.samples, places, strict=True))
+        with closing(map_items(_copied, pairs, threads=threads)) as copied:
+            for size in copied:
+                sizes.append(size)
+                self.progress("copying images", len(sizes), len(places))
         return sizes
 
 

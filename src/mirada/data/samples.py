@@ -139,12 +139,23 @@ class Sample:
         return self.array.copy()
 
     @property
+    def is_far(self) -> bool:
+        """Whether it lies in object storage."""
+        return self.member is not None and self.member.is_far
+
+    @property
     def suffix(self) -> str:
         """That of its file, in lower case; "" for an array."""
         return "" if self.array is not None else Path(self.key if self.path is None else self.path).suffix.lower()
 
     def data(self) -> bytes:
-        """The bytes of its file, encoded as they are. Raises ImageError where they cannot be read, or are too many."""
+        """The bytes of its file, encoded as they are.
+
+        Raises:
+            ImageError: they cannot be read, or are too many.
+            DataError: the archive they lie in cannot be read.
+            ValueError: its content is an array.
+        """
         if self.member is not None:
             return self.member.data(self.key)
         if self.path is None:
@@ -192,8 +203,8 @@ class Dataset:
     """The samples of one source, in an order that depends on names alone.
 
     Args:
-        name: the name of the folder or file, or "digits".
-        root: where it was read, or None for a built-in set.
+        name: the name of the folder or file, the address in object storage, or "digits".
+        root: where it was read, or None for a built-in set and for object storage.
         kind: "class folders", "train/val/test folders", "shards", "CSV", "IDX", "digits", "COCO", "Pascal VOC", "YOLO",
             "masks", or "images" of which nothing is said.
         class_names: sorted, but those of masks in the order of their numbers; the place of a name is its class id.

@@ -9,7 +9,8 @@ writes them), or the folder that it lies in does.
 | `000017.jpg`, `000017.cls` | what the text says; a number is a line, from 0, of a `classes.txt` beside the shards |
 | `cat/000017.jpg` | cat |
 
-A shard is of the part that its name or its folder tells: `train/0000.tar`, `imagenet-val-0000.tar`.
+A shard is of the part that its name or its folder tells: `train/0000.tar`, `imagenet-val-0000.tar`; where these tell
+none, an image is of the part that a folder around it tells: `train/cat/000017.jpg`.
 
 Every image is known before training starts, by its shard and its place in it, so each is seen once an epoch, in an
 order that is drawn anew over all shards.
@@ -20,22 +21,25 @@ from __future__ import annotations
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from mirada.annotations import Label
+from mirada.data.faults import Faults
 from mirada.data.folders import PART_NAMES
-from mirada.data.member import Member, file_system, is_far
+from mirada.data.member import Member, explained, file_system
 from mirada.data.output import Output, encoded, suffix_for
-from mirada.data.samples import Dataset, Part, Sample, class_labels, part_order
-from mirada.data.threads import map_items
-from mirada.data.walk import is_folder, is_system, list_folder
+from mirada.data.samples import Dataset, Part, Sample, class_labels, distinct, part_order, some
+from mirada.data.text import LARGEST, bytes_of, class_name, decoded
+from mirada.data.threads import map_items, map_samples, threads_for
+from mirada.data.walk import is_file, is_folder, is_system, list_folder
 from mirada.errors import DataError
+from mirada.files import is_far
 from mirada.image import IMAGE_SUFFIXES
 
 __all__ = ["SHARD_SUFFIX", "read_shards", "shards_in", "write_shards"]
@@ -45,12 +49,12 @@ CLASS_SUFFIX: Final = ".cls"
 CLASS_NAMES: Final = "classes.txt"
 LONGEST: Final = 1_000
 """Bytes of a text that tells a class."""
-MOST_NAMES: Final = 2**24
-"""Bytes of `classes.txt`."""
 SHARD_BYTES: Final = 2**28
 """Of images in a shard that is written."""
 PIECE: Final = 2**22
 """Bytes that are asked for at once where a shard is read through in object storage."""
+BLOCK: Final = 512
+"""Bytes of a header in a tar file; zeros after the last file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +72,24 @@ class _Shard:
     @property
     def part(self) -> Part | None:
         """What its name or its folder tells."""
-        words = re.split(r"[^a-z]+", self.name.lower())
-        found = {PART_NAMES[word] for word in words if word in PART_NAMES}
-        return found.pop() if len(found) == 1 else None
+        return _part_of(re.split(r"[^a-z]+", self.name.lower()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image in a shard: its name there, where it lies, and what its text or its folder says; None for nothing."""
+    """An image in a shard.
 
-    name: str
+    Attributes:
+        key: how people know it.
+        member: where it lies.
+        text: what the text beside it says; None where there is none.
+        folders: around it.
+    """
+
+    key: str
     member: Member
-    said: str | None
+    text: str | None
+    folders: tuple[str, ...]
 
 
 def shards_in(root: Path) -> list[Path]:
@@ -88,78 +98,104 @@ def shards_in(root: Path) -> list[Path]:
         return [root] if root.suffix.lower() == SHARD_SUFFIX else []
     folders, files = list_folder(root)
     files += [file for folder in folders if folder.name.lower() in PART_NAMES for file in list_folder(folder)[1]]
-    return [file for file in files if file.suffix.lower() == SHARD_SUFFIX]
+    return sorted(file for file in files if file.suffix.lower() == SHARD_SUFFIX)
 
 
-def read_shards(where: Path | str) -> Dataset:
+def read_shards(where: Path | str, faults: Faults | None = None) -> Dataset:
     """Read a shard, or all shards of a folder or of an address in object storage.
 
     Only the names in a shard are read from a disk; from object storage it is read through once.
 
+    Args:
+        where: a path, or, as text, an address.
+        faults: takes what cannot be understood; None raises the first.
+
     Raises:
-        DataError: there is no shard or no image, one is damaged or compressed, an image has no class, or some shards
+        DataError: there is no shard or no image, one is damaged or compressed, an image has no class, or some images
             are of a part and others of none.
     """
+    faults = faults or Faults()
+    notes: list[str] = []
     if isinstance(where, str):
         shards, listed = _far_shards(where)
     else:
-        base = where if is_folder(where) else where.parent
-        shards = [_Shard(str(path), path.relative_to(base).as_posix()) for path in shards_in(where)]
-        names = base / CLASS_NAMES
-        listed = names.read_bytes()[:MOST_NAMES] if names.is_file() else None
+        shards, listed = _near_shards(where, notes)
     if not shards:
         raise DataError(f"{where}: there are no shards (files that end in {SHARD_SUFFIX}).")
-    parts = {shard.part for shard in shards}
-    if None in parts and len(parts) > 1:
-        odd = next(shard.name for shard in shards if shard.part is None)
-        raise DataError(
-            f"{where}: the name of {odd} tells no part, and those of other shards do: call it train-, val- or test-."
-        )
-    names_of = None if listed is None else _lines(f"{where}: {CLASS_NAMES}", listed)
-    found: list[tuple[_Shard, list[_Image]]] = []
-    passed: Counter[str] = Counter()
-    for shard, (images, others) in zip(shards, map_items(_look_through, shards), strict=True):
-        found.append((shard, [_named(shard, image, names_of) for image in images]))
-        passed += others
-    class_names = {image.said for _, images in found for image in images if image.said is not None}
-    labels = class_labels(class_names)
-    samples = [_sample(shard, image, labels) for shard, images in found for image in images]
-    if not samples:
-        raise DataError(f"{where}: there is no image in the {len(shards):,} shards.")
+    names = None if listed is None else _lines(f"{where}/{CLASS_NAMES}", listed)
+    found: list[tuple[str, Part | None, Member, str]] = []
+    others: Counter[str] = Counter()
+    threads = threads_for(is_far(shards[0].address))
+    with closing(map_items(_looked_through, shards, threads=threads)) as outcomes:
+        for shard, outcome in zip(shards, outcomes, strict=True):
+            if isinstance(outcome, DataError):
+                faults.add(outcome)
+                continue
+            others += outcome[1]
+            for image in outcome[0]:
+                with faults.kept(image.key):
+                    part = shard.part or _part_of(folder.lower() for folder in image.folders)
+                    found.append((image.key, part, image.member, _class_of(image, names)))
+    if not found:
+        raise faults.first_or(f"{where}: there is no image in its shards ({len(shards):,}).")
+    _check_parts(where, [(key, part) for key, part, _, _ in found])
+    labels = class_labels(name for _, _, _, name in found)
+    samples = [Sample(key, labels[name], part, member=member) for key, part, member, name in found]
     samples.sort(key=lambda sample: part_order(sample.part))
+    if others:
+        kinds = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
+        notes.append(f"Files in the shards that are not read: {kinds}.")
     root = None if isinstance(where, str) else where
-    kinds = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in sorted(passed.items()))
-    notes = (f"Files in the shards that are not read: {kinds}.",) if passed else ()
-    name = where if isinstance(where, str) else where.resolve().name
-    return Dataset(name, root, "shards", tuple(labels), tuple(samples), notes)
+    return Dataset(
+        where if isinstance(where, str) else where.resolve().name,
+        root,
+        "shards",
+        tuple(labels),
+        distinct(where, samples, faults),
+        tuple(notes),
+        faults=tuple(faults.found),
+    )
 
 
-def _sample(shard: _Shard, image: _Image, labels: dict[str, Label]) -> Sample:
-    key = f"{shard.name}/{image.name}"
-    if image.said is None:
-        stem = PurePosixPath(image.name).with_suffix(CLASS_SUFFIX)
-        raise DataError(f"{key}: nothing tells its class: put a text {stem} into the shard, or a folder around it.")
-    return Sample(key, labels[image.said], shard.part, member=image.member)
+def _part_of(words: Iterable[str]) -> Part | None:
+    """The part that these words tell; None where they tell none, or several."""
+    found = {PART_NAMES[word] for word in words if word in PART_NAMES}
+    return found.pop() if len(found) == 1 else None
 
 
-def _named(shard: _Shard, image: _Image, names: Sequence[str] | None) -> _Image:
-    """The same image; where its text is a number, with the name of that class."""
-    if names is None or image.said is None or not image.said.isdecimal():
-        return image
-    if int(image.said) >= len(names):
+def _class_of(image: _Image, names: Sequence[str] | None) -> str:
+    if image.text is None:
+        folder = image.folders[-1] if image.folders else ""
+        if not folder or folder.lower() in PART_NAMES:
+            text = PurePosixPath(image.key).with_suffix(CLASS_SUFFIX).name
+            raise DataError(
+                f"{image.key}: nothing tells its class: put a text {text} beside it, or a folder around it."
+            )
+        return folder
+    if names is None or not image.text.isdecimal():
+        return image.text
+    if int(image.text) >= len(names):
+        raise DataError(f"{image.key}: it is of class {image.text}, and {CLASS_NAMES} names {len(names):,}, from 0.")
+    return names[int(image.text)]
+
+
+def _check_parts(where: Path | str, found: Sequence[tuple[str, Part | None]]) -> None:
+    parts = {part for _, part in found}
+    if None in parts and len(parts) > 1:
+        odd = next(key for key, part in found if part is None)
         raise DataError(
-            f"{shard.name}/{image.name}: it is of class {image.said}, and {CLASS_NAMES} names {len(names):,}, from 0."
+            f"{where}: nothing tells the part of {odd}, and that of others is told by the name of their shard or by a "
+            "folder: call every shard train-, val- or test-."
         )
-    return _Image(image.name, image.member, names[int(image.said)])
 
 
-def _look_through(shard: _Shard) -> tuple[list[_Image], Counter[str]]:
-    """The images of a shard in their order there, and how many files of each other suffix it holds."""
-    images: list[tuple[str, Member]] = []
-    said: dict[str, str] = {}
+def _looked_through(shard: _Shard) -> tuple[list[_Image], Counter[str]] | DataError:
+    """The images of a shard in their order, and how many files of each other suffix it holds; or what is wrong."""
+    images: list[tuple[PurePosixPath, Member]] = []
+    texts: dict[str, str] = {}
     others: Counter[str] = Counter()
     try:
-        with _opened(shard) as archive:
+        with explained(shard.address), _opened(shard) as archive:
             for entry in archive:
                 path = PurePosixPath(entry.name)
                 suffix = path.suffix.lower()
@@ -168,43 +204,41 @@ def _look_through(shard: _Shard) -> tuple[list[_Image], Counter[str]]:
                 if suffix == CLASS_SUFFIX and entry.isreg() and entry.size <= LONGEST:
                     file = archive.extractfile(entry)
                     assert file is not None
-                    said[_stem(path)] = _text(shard, entry.name, file.read())
+                    texts[str(path.with_suffix(""))] = _text(f"{shard.name}/{entry.name}", file.read())
                 elif suffix in IMAGE_SUFFIXES and entry.isreg() and not entry.issparse():
-                    images.append((entry.name, Member(shard.address, entry.offset_data, entry.size)))
+                    images.append((path, Member(shard.address, entry.offset_data, entry.size)))
                 else:
                     others[suffix] += 1
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(
-            f"{shard.address}: this is no whole tar file without compression ({error}). Pack it again with: tar -cf"
-        ) from error
+            end = archive.offset
+        if any(Member(shard.address, end, BLOCK).data("the mark of its end")):
+            raise tarfile.ReadError(f"what begins at byte {end:,} is damaged")
+    except (tarfile.TarError, EOFError) as error:
+        return DataError(
+            f"{shard.address}: this is no whole tar file without compression ({error}). "
+            "Pack it again: tar -cf NEW.tar FOLDER"
+        )
+    except DataError as error:
+        return error
     found = []
-    for name, member in images:
-        path = PurePosixPath(name)
-        folder = path.parent.name
-        found.append(_Image(name, member, said.get(_stem(path), folder or None)))
+    for path, member in images:
+        # The text of just this name, or, as in WebDataset, of all before the first point of it.
+        text = texts.get(str(path.with_suffix("")), texts.get(str(path.parent / path.name.split(".", 1)[0])))
+        found.append(_Image(f"{shard.name}/{path}", member, text, path.parent.parts))
     return found, others
 
 
-def _stem(path: PurePosixPath) -> str:
-    """What the files of one image share: all before the first point of the name, as in WebDataset."""
-    return str(path.parent / path.name.split(".", 1)[0])
+def _text(name: str, data: bytes) -> str:
+    said = class_name(decoded(name, data))
+    if said is None or "\n" in said:
+        raise DataError(f"{name}: a class is expected, in one line.")
+    return said
 
 
-def _text(shard: _Shard, name: str, data: bytes) -> str:
-    try:
-        text = data.decode().strip()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{shard.name}/{name}: the class is not a text in UTF-8.") from error
-    if not text or "\n" in text:
-        raise DataError(f"{shard.name}/{name}: a class is expected, in one line.")
-    return text
-
-
-def _lines(where: str, data: bytes) -> list[str]:
-    try:
-        return [line.strip() for line in data.decode().splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not a text in UTF-8.") from error
+def _lines(name: str, data: bytes) -> list[str]:
+    lines = [class_name(line) for line in decoded(name, data).rstrip().splitlines()]
+    if None in lines:
+        raise DataError(f"{name}, line {lines.index(None) + 1}: the name of a class is expected.")
+    return [line for line in lines if line is not None]
 
 
 @contextmanager
@@ -222,47 +256,70 @@ def _opened(shard: _Shard) -> Iterator[tarfile.TarFile]:
         yield archive
 
 
+def _near_shards(where: Path, notes: list[str]) -> tuple[list[_Shard], bytes | None]:
+    """The shards at a path, and what `classes.txt` holds there."""
+    base = where if is_folder(where) else where.parent
+    paths = shards_in(where)
+    if is_folder(where):
+        folders, files = list_folder(where)
+        kept = {*paths, *(path.parent for path in paths), base / CLASS_NAMES}
+        beside = [path.name for path in (*folders, *files) if path not in kept]
+        notes += [f"What lies beside the shards was not read ({len(beside):,}): {some(beside)}."] if beside else []
+    names = base / CLASS_NAMES
+    shards = [_Shard(str(path), path.relative_to(base).as_posix()) for path in paths]
+    return shards, bytes_of(names) if is_file(names) else None
+
+
 def _far_shards(address: str) -> tuple[list[_Shard], bytes | None]:
-    """The shards at an address, sorted, and what `classes.txt` holds there."""
+    """The shards at an address, and what `classes.txt` holds there."""
     from pyarrow import fs
 
-    system, path = file_system(address.rstrip("/"))
-    try:
+    system, path = file_system(address)
+    with explained(address):
         is_one = system.get_file_info(path).type == fs.FileType.File
         base = path.rsplit("/", 1)[0] if is_one else path
-        files = (
-            [path] if is_one else [each.path for each in system.get_file_info(fs.FileSelector(path, recursive=True))]
-        )
+        listing = [] if is_one else system.get_file_info(fs.FileSelector(path, recursive=True))
+        inside = [path.removeprefix(f"{base}/")] if is_one else [each.path.removeprefix(f"{base}/") for each in listing]
         names = f"{base}/{CLASS_NAMES}"
         has_names = system.get_file_info(names).type == fs.FileType.File
-        listed = bytes(system.open_input_file(names).read(MOST_NAMES)) if has_names else None
-    except OSError as error:
-        raise DataError(f"{address}: this address cannot be read ({error}).") from error
-    scheme = address.split("://", 1)[0]
-    chosen = sorted(file for file in files if file.lower().endswith(SHARD_SUFFIX))
-    return [_Shard(f"{scheme}://{file}", file.removeprefix(f"{base}/")) for file in chosen], listed
+        listed = bytes(system.open_input_file(names).read(LARGEST)) if has_names else None
+    parts = urlsplit(address)
+    above = parts.path.rstrip("/").rsplit("/", 1)[0] if is_one else parts.path.rstrip("/")
+    return [
+        _Shard(urlunsplit(parts._replace(path=f"{above}/{quote(name)}")), name)
+        for name in sorted(inside, key=lambda name: PurePosixPath(name))
+        if name.lower().endswith(SHARD_SUFFIX) and all(f.lower() in PART_NAMES for f in name.split("/")[:-1])
+    ], listed
 
 
 def write_shards(output: Output) -> None:
-    """Write a data set as shards: each image as it is, and its class as a text beside it."""
+    """Write a data set as shards: each image as it is, and its class as a text beside it.
+
+    Raises:
+        DataError: an image has no class, or cannot be read.
+    """
     samples, done = output.dataset.samples, 0
     for part in sorted(set(output.parts), key=part_order):
-        ahead = iter([i for i, of in enumerate(output.parts) if of == part])
-        for number, first in enumerate(ahead):
-            path = output.folder / f"{part or 'shard'}-{number:06}{SHARD_SUFFIX}"
-            with tarfile.open(path, "w:") as shard:
-                for i in chain([first], ahead):
-                    label = samples[i].label
-                    if label is None:
-                        raise DataError(
-                            f"{output.dataset.where}: '{samples[i].key}' has no class, which a shard needs."
-                        )
-                    _add(shard, f"{i:08}{suffix_for(samples[i])}", encoded(samples[i]))
-                    _add(shard, f"{i:08}{CLASS_SUFFIX}", label.name.encode())
-                    done += 1
-                    output.progress("writing shards", done, len(samples))
-                    if shard.offset > SHARD_BYTES:
-                        break
+        chosen = [i for i, of in enumerate(output.parts) if of == part]
+        with closing(map_samples(_packed, [samples[i] for i in chosen])) as packed:
+            ahead = zip(chosen, packed, strict=True)
+            for number, first in enumerate(ahead):
+                with tarfile.open(output.folder / f"{part or 'shard'}-{number:06}{SHARD_SUFFIX}", "w:") as shard:
+                    for i, (suffix, data, said) in chain([first], ahead):
+                        _add(shard, f"{i:08}{suffix}", data)
+                        _add(shard, f"{i:08}{CLASS_SUFFIX}", said)
+                        done += 1
+                        output.progress("writing shards", done, len(samples))
+                        if shard.offset > SHARD_BYTES:
+                            break
+    output.lost["Names of image files, which shards number anew"] = sum(sample.array is None for sample in samples)
+
+
+def _packed(sample: Sample) -> tuple[str, bytes, bytes]:
+    """Suffix and bytes of the image, and what the text beside it says."""
+    if sample.label is None:
+        raise DataError(f"'{sample.key}' has no class, which a shard needs.")
+    return suffix_for(sample), encoded(sample), sample.label.name.encode()
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

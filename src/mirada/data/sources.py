@@ -32,7 +32,6 @@ from mirada.data.faults import Faults
 from mirada.data.folders import LAYOUTS, read_folders
 from mirada.data.idx import holds_idx, read_mnist
 from mirada.data.masks import mask_folders, read_masks
-from mirada.data.member import is_far
 from mirada.data.samples import Dataset, Sample, key_of
 from mirada.data.shards import SHARD_SUFFIX, read_shards, shards_in
 from mirada.data.table import TABLE_SUFFIXES, read_table
@@ -40,6 +39,7 @@ from mirada.data.voc import read_voc, voc_files
 from mirada.data.walk import images_below, is_folder, list_folder, skip_notes
 from mirada.data.yolo import read_yolo, yolo_files
 from mirada.errors import DataError, UsageError
+from mirada.files import is_far
 from mirada.image import IMAGE_SUFFIXES
 
 __all__ = ["KINDS", "read"]
@@ -76,7 +76,7 @@ def read(
     if is_far(str(data)) and not _exists(path):
         if kind is not None:
             raise UsageError(f"{data} is an address in object storage, and of no kind '{kind}': leave --kind out")
-        return read_shards(str(data))
+        return read_shards(str(data), Faults(may_be_broken))
     if not _exists(path):
         if data == "digits":
             if kind is not None:
@@ -121,8 +121,8 @@ def _read_folder(path: Path, kind: str | None, faults: Faults, *, is_learnt_from
         )
     if ways and kind is None:
         return next(iter(ways.values()))[1]()
-    if kind is None and shards_in(path) and not any(images_below(folder)[0] for folder in list_folder(path)[0]):
-        return read_shards(path)
+    if kind is None and shards_in(path) and not images_below(path)[0]:
+        return read_shards(path, faults)
     if faults.are_kept and kind is None and _is_flat(path):
         images, skipped = images_below(path)
         samples = tuple(Sample(key_of(image, path), None, path=image) for image in images)
@@ -151,7 +151,7 @@ def _read_file(path: Path, kind: str | None, faults: Faults, *, is_learnt_from: 
     if suffix in IMAGE_SUFFIXES:
         raise DataError(f"{path}: this is one image. To learn, give the folder that holds the images:\n{LAYOUTS}")
     if suffix == SHARD_SUFFIX:
-        return read_shards(path)
+        return read_shards(path, faults)
     if holds_idx([path]):
         raise DataError(
             f"{path}: this is one of MNIST's four IDX files. Give the folder that holds them: {path.parent}"

@@ -11,7 +11,7 @@ from typing import Final
 from mirada.data.walk import is_file
 from mirada.errors import DataError
 
-__all__ = ["FAR", "LARGEST", "bytes_of", "class_name", "shown", "text_of"]
+__all__ = ["FAR", "LARGEST", "bytes_of", "class_name", "decoded", "shown", "text_of"]
 
 LARGEST: Final = 16 << 20
 """Bytes of a file that describes one image, or a list of files."""
@@ -37,22 +37,29 @@ def bytes_of(path: Path, most: int = LARGEST) -> bytes:
 
 
 def text_of(path: Path, most: int = LARGEST) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark.
+    """The text of a file in UTF-8, with or without a byte order mark. Raises DataError as `bytes_of` and `decoded`."""
+    return decoded(str(path), bytes_of(path, most))
 
-    Raises DataError as `bytes_of` does, or with the line that is no UTF-8, or has a zero byte.
+
+def decoded(name: str, raw: bytes) -> str:
+    """A text in UTF-8, with or without a byte order mark.
+
+    Args:
+        name: what to call it in an error.
+
+    Raises DataError with the line that is no UTF-8, or has a zero byte.
     """
-    raw = bytes_of(path, most)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}: the text is UTF-16. Save it as UTF-8.")
+        raise DataError(f"{name}: the text is UTF-16. Save it as UTF-8.")
     zero = raw.find(b"\0")
     if zero >= 0:
-        raise DataError(f"{path}, line {raw.count(NEWLINE, 0, zero) + 1}: there is a zero byte in it.")
+        raise DataError(f"{name}, line {raw.count(NEWLINE, 0, zero) + 1}: there is a zero byte in it.")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(NEWLINE, 0, error.start) + 1
         raise DataError(
-            f"{path}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8. Save it as UTF-8."
+            f"{name}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8. Save it as UTF-8."
         ) from error
 
 

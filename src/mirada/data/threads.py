@@ -6,7 +6,7 @@ Decoding, resizing and hashing leave Python's lock, so threads are enough, and n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice
@@ -34,7 +34,7 @@ def map_samples(
     iterator. When the iterator is closed or interrupted, the work that has not begun is dropped and the threads end.
 
     Args:
-        threads: how many; None for `threads_for` the first sample.
+        threads: how many; None for as many as read the first sample best.
         ahead: how many samples may be taken before their result is asked for, at least 1; more from object storage.
 
     Raises ValueError where a number is below 1, and whatever the function raises, at the sample's turn.
@@ -42,21 +42,24 @@ def map_samples(
     if threads is None:
         rest = iter(samples)
         first = list(islice(rest, 1))
-        threads, samples = threads_for(first), chain(first, rest)
-        ahead = max(ahead, 2 * threads) if threads > available_cpus() else ahead
+        threads, samples = threads_for(any(sample.is_far for sample in first)), chain(first, rest)
     return _map(function, samples, threads, ahead, lambda sample: sample.array is not None)
 
 
-def threads_for(samples: Sequence[Sample]) -> int:
-    """How many threads read such samples best: one a processor, or more where the first lies in object storage."""
-    is_far = bool(samples) and samples[0].member is not None and samples[0].member.is_far
+def threads_for(is_far: bool) -> int:
+    """How many threads read images best: one a processor, or more where they lie in object storage."""
     return max(FAR, available_cpus()) if is_far else available_cpus()
 
 
 def map_items(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None, ahead: int = 64
 ) -> Generator[Result, None, None]:
-    """Yield `function(item)` for every item, in their order; each is done by one of the threads. See `map_samples`."""
+    """Yield `function(item)` for every item, in their order; each is done by one of the threads. See `map_samples`.
+
+    Args:
+        threads: how many; None for `available_cpus()`.
+        ahead: as of `map_samples`.
+    """
     return _map(function, items, threads, ahead, lambda _: False)
 
 
@@ -69,7 +72,10 @@ def _map(
 ) -> Generator[Result, None, None]:
     if (threads is not None and threads < 1) or ahead < 1:
         raise ValueError(f"threads and ahead must be at least 1, got {threads} and {ahead}")
-    return _mapped(function, items, available_cpus() if threads is None else threads, ahead, is_done_here)
+    threads = available_cpus() if threads is None else threads
+    if threads > available_cpus():  # they wait for a store: give each something to wait for
+        ahead = max(ahead, 2 * threads)
+    return _mapped(function, items, threads, ahead, is_done_here)
 
 
 def _mapped(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from mirada.errors import UsageError
-from mirada.files import write_whole
 
 __all__ = ["Epoch", "Journal"]
 
@@ -43,7 +42,7 @@ EPOCHS: Final = tuple(each.name for each in fields(Epoch))
 class Journal:
     """Two tables in a folder, `steps.csv` and `epochs.csv`, and the same for TensorBoard where that is installed.
 
-    Rows are added at the end of the files, so that millions of steps need neither memory nor time.
+    Rows are added at the end of the files, so that millions of steps need no memory.
 
     Args:
         folder: is made where it is not there.
@@ -110,16 +109,22 @@ class Journal:
 
 def _cut(path: Path, columns: tuple[str, ...], stays: Callable[[dict[str, str]], bool]) -> None:
     """Leave of a table the rows up to the first that does not stay, or is none: a line without an end is none."""
-    kept = [_line(columns)]
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    for row in csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])):
-        try:
-            if None in row.values() or not stays(row):
+    head = _line(columns).encode()
+    with path.open("a+b") as file:
+        file.seek(0)
+        end = len(head) if file.readline() == head else 0
+        for line in file if end else ():
+            values = line.decode("utf-8", "replace").split(",")
+            try:
+                is_row = line.endswith(b"\n") and len(values) == len(columns)
+                if not is_row or not stays(dict(zip(columns, values, strict=True))):
+                    break
+            except ValueError:
                 break
-        except (KeyError, ValueError):
-            break
-        kept.append(_line(row[name] for name in columns))
-    write_whole("".join(kept).encode(), path)
+            end += len(line)
+        file.truncate(end)
+        if not end:
+            file.write(head)
 
 
 def _line(values: Iterable[str]) -> str:

@@ -102,7 +102,7 @@ class Pixels:
 
         pieces = in_batches(np.concatenate([*batches, np.zeros(0, np.int64)]), 1 if self.pixels is None else PIECE)
         ahead = max(2, 2 * max(map(len, batches), default=1) * len(pieces) // max(1, sum(map(len, batches))))
-        threads = threads_for(self.samples) if self.pixels is None else None
+        threads = threads_for(self.pixels is None and any(sample.is_far for sample in self.samples[:1]))
 
         def views_of(piece: NDArray[np.int64]) -> list[tuple[int, NDArray[np.uint8] | None]]:
             return [view(i) for i in piece.tolist()]

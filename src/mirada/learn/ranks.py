@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
 
-from mirada.errors import UsageError
+from mirada.errors import TrainingError
 from mirada.machine.ranks import rank, rank_count
 
 __all__ = ["ALONE", "Ranks", "join_ranks", "leave_ranks"]
@@ -44,14 +44,14 @@ class Ranks:
         """While they work together.
 
         Raises:
-            UsageError: another process was lost.
+            TrainingError: another process was lost.
         """
         try:
             yield
         except RuntimeError as error:  # of gloo and NCCL alike; only the words tell
             if self.count == 1 or not LOST.search(str(error)):
                 raise
-            raise UsageError(
+            raise TrainingError(
                 f"another of the {self.count} processes was lost, so training cannot go on here. torchrun starts all "
                 "again from the last checkpoint where --max-restarts allows it; else give the same command again"
             ) from error

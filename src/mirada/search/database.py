@@ -13,12 +13,7 @@ from typing import Any
 
 from mirada.errors import UsageError
 
-__all__ = ["connected", "explained", "is_remote", "opened"]
-
-
-def is_remote(place: str) -> bool:
-    """Whether it is an address in object storage."""
-    return "://" in place
+__all__ = ["connected", "explained", "opened"]
 
 
 def connected(place: str) -> Any:

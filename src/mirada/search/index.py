@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import DataError, UsageError
+from mirada.files import is_far
 from mirada.image import decode
 from mirada.image.decode import read_file
 from mirada.page import write_page
@@ -21,7 +22,6 @@ from mirada.search.atlas import atlas
 from mirada.search.build import Changes, build
 from mirada.search.collection import Collection
 from mirada.search.copies import copies
-from mirada.search.database import is_remote
 from mirada.search.effort import Effort
 from mirada.search.embedder import Embedder, Seen, embedder_of
 from mirada.search.embedding import Embedding, Maker, check_same_maker
@@ -165,7 +165,7 @@ class Index:
             DataError: the index is empty.
             UsageError: the page cannot be written.
         """
-        name = self.place if is_remote(self.place) else Path(self.place).absolute().name
+        name = self.place if is_far(self.place) else Path(self.place).absolute().name
         write_page(atlas(self._table, name, progress), Path(out))
 
     def hash_of(self, file: bytes) -> str | None:

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import DataError
+from mirada.files import is_far
 from mirada.search import cells
 from mirada.search.cells import Cells
-from mirada.search.database import explained, is_remote
+from mirada.search.database import explained
 from mirada.search.effort import Effort, measured
 from mirada.search.nearest import Nearest, nearest
 from mirada.search.table import Row, Table
@@ -159,8 +160,8 @@ def lookup(table: Table) -> Lookup:
     if not _is_large(table):
         return Exact(table)
     effort = table.about.get("effort")
-    own = None if is_remote(table.place) else Cells.open(_folder(table), table.version)
-    if effort is None or (own is None and not is_remote(table.place)):
+    own = None if is_far(table.place) else Cells.open(_folder(table), table.version)
+    if effort is None or (own is None and not is_far(table.place)):
         return Scan(table)
     return Approximate(table, Effort.from_json(effort), own)
 
@@ -169,11 +170,11 @@ def prepare(table: Table) -> Effort | None:
     """Make what a large index is looked through with, or bring it up to date; None for a small one."""
     folder = _folder(table)
     if not _is_large(table):
-        if not is_remote(table.place):
+        if not is_far(table.place):
             cells.remove(folder)
         return None
     table.find_by_path()
-    if is_remote(table.place):
+    if is_far(table.place):
         made_of = int(table.about.get("cells_of") or 0)
         if not made_of / GROWTH < len(table) < made_of * GROWTH:
             table.make_cells(len(table) // cells.PER_CELL)
@@ -190,7 +191,7 @@ def prepare(table: Table) -> Effort | None:
 
 def is_ready(table: Table) -> bool:
     """Whether what a large index is looked through with is there, and fits it; of a small one nothing is needed."""
-    if not _is_large(table) or is_remote(table.place):
+    if not _is_large(table) or is_far(table.place):
         return True
     try:
         return Cells.open(_folder(table), table.version) is not None

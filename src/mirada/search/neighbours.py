@@ -45,6 +45,8 @@ def training_images(
         for sample in dataset.samples
         if sample.path is not None and sample.label is not None and (sample.key, sample.label.name) in contents
     )
+    if not found and any(sample.member is not None for sample in dataset.samples):
+        raise DataError(f"{dataset.where}: neighbours are looked for in image files, not in shards: unpack them")
     if not found:
         raise DataError(f"{dataset.where} has no image file that {model.path} was trained on: give its training data")
     path = model.path.resolve()

@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import DataError, UsageError
-from mirada.search.database import connected, explained, is_remote, opened
+from mirada.files import is_far
+from mirada.search.database import connected, explained, opened
 from mirada.search.where import ColumnKind
 from mirada.search.writer import OLD
 from mirada.words import visible
@@ -127,7 +128,7 @@ class Table:
             DataError: there is one of another version of mirada.
         """
         with explained(place):
-            if not is_remote(place) and not (Path(place) / f"{_ABOUT}.lance").is_dir():  # connecting would make it
+            if not is_far(place) and not (Path(place) / f"{_ABOUT}.lance").is_dir():  # connecting would make it
                 return None
             database = connected(place)
             about = opened(database, _ABOUT)

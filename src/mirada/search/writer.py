@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from mirada.data.walk import is_system
 from mirada.errors import UsageError
-from mirada.search.database import connected, explained, is_remote, opened
+from mirada.files import is_far
+from mirada.search.database import connected, explained, opened
 
 __all__ = ["check_free", "writing"]
 
@@ -44,7 +45,7 @@ def writing(place: str) -> Iterator[Callable[[], None]]:
     Raises:
         UsageError: another process is writing, or has taken over meanwhile.
     """
-    if is_remote(place):
+    if is_far(place):
         with _leased(place) as renew:
             yield renew
     else:
@@ -76,7 +77,7 @@ def check_free(place: str) -> None:
         UsageError: it is a file, or a folder with other things in it.
     """
     folder = Path(place)
-    if is_remote(place):
+    if is_far(place):
         return
     with explained(place):
         if not folder.exists() or (folder / "about.lance").is_dir():

@@ -1,6 +1,6 @@
 """The figures of ingredients.py as a picture: what each ingredient does, and what averaging networks does.
 
-python benchmarks/drawn.py [results/ingredients.json] [-o docs/ingredients.svg]
+python benchmarks/drawn.py [results/ingredients.json] [-o docs/pictures/ingredients.svg]
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def main() -> None:
     """Draw the last result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("result", type=Path, nargs="?", default=HERE / "results" / "ingredients.json")
-    parser.add_argument("-o", type=Path, default=HERE.parent / "docs" / "ingredients.svg")
+    parser.add_argument("-o", type=Path, default=HERE.parent / "docs" / "pictures" / "ingredients.svg")
     arguments = parser.parse_args()
     arguments.o.write_text(drawn(json.loads(arguments.result.read_text(encoding="utf-8"))), encoding="utf-8")
     print("written:", arguments.o)

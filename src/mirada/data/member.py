@@ -29,6 +29,8 @@ __all__ = ["Member", "explained", "file_system"]
 
 OPEN_AT_ONCE: Final = 4_096
 """Archives in object storage that are held open: each has asked for its size, and holds no connection."""
+RETRY_SECONDS: Final = 60
+"""For which Google's storage is asked again where it does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ def _store(root: str) -> tuple[FileSystem, str]:
     elsewhere = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT")
     if root.startswith("s3://") and elsewhere:
         return fs.S3FileSystem(endpoint_override=elsewhere), urlsplit(root).netloc
+    if urlsplit(root).scheme in ("gs", "gcs") and "retry_limit_seconds" not in root:
+        root += f"{'&' if '?' in root else '?'}retry_limit_seconds={RETRY_SECONDS}"  # else a quarter of an hour
     system, base = fs.FileSystem.from_uri(root)
     return system, base
 

@@ -203,14 +203,14 @@ def test_an_answer_with_the_training_images_nearest_to_it(mirada, textures, mode
 
 
 def test_neighbours_are_nearest_by_the_features_of_the_model(textures, model, transfer_model):
-    """Against the features themselves, compared by hand."""
+    """Against the roots of the features themselves, compared by hand."""
     from mirada.image import decode
     from mirada.search import training_images
 
     paths = [textures / entry.key for entry in transfer_model.manifest.parts["train"]]
     query = textures / transfer_model.manifest.parts["test"][0].key
     pixels = np.stack([transfer_model.preparation.pixels(decode(path)) for path in [query, *paths]])
-    features = np.asarray(transfer_model.engine(pixels)[-1], np.float32)
+    features = np.sqrt(np.asarray(transfer_model.engine(pixels)[-1], np.float32))
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     cosines = features[1:] @ features[0]
     found = training_images(model, textures).search(query, k=5)

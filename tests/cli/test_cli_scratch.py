@@ -125,3 +125,12 @@ def test_a_disk_that_is_full(here, seconds, what):
     assert "cannot be written" in done.stderr
     assert not (here / "m").exists()
     assert {name: held for name, held in _contents(here).items() if not name.startswith("m.unfinished")} == before
+
+
+def test_set_gives_any_value_and_an_option_of_its_own_comes_first(here, mirada):
+    said = mirada("train", "digits", "--from", "lenet5", "--set", "epochs=2", "--epochs", "1", "--set", "batch_size=64")
+    assert said.status == 0, said.err
+    assert "61,706 parameters, 1 epoch," in said.out
+    said = mirada("train", "digits", "--from", "lenet5", "--set", "network=alexnet", "-o", "m")
+    assert (said.status, said.out) == (2, "")
+    assert "--set network is not for choosing one: name it with --from" in said.err

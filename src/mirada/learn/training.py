@@ -123,7 +123,10 @@ def train(
     others = {"recipe": recipe, "journal": journal}
     _check_options(source, given | others | {"set": settings or None}, climbing, weights is not None)
     finds_rate = learning_rate == "find"
-    chosen = chosen.with_values(**(given | {"learning_rate": None} if finds_rate else given), **(settings or {}))
+    if "network" in (settings or {}):
+        raise UsageError("--set network is not for choosing one: name it with --from")
+    asked = {name: value for name, value in given.items() if value is not None and value != "find"}
+    chosen = chosen.with_values(**dict(settings or {}) | asked)
     if not isinstance(source, Backbone):
         import_ahead()
     dataset = read(data)

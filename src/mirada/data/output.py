@@ -15,7 +15,7 @@ from typing import Final
 from PIL import Image
 
 from mirada.data.samples import Dataset, Part, Sample
-from mirada.data.threads import map_items, threads_for
+from mirada.data.threads import map_items, threads_of
 from mirada.errors import DataError, ImageError
 from mirada.image import IMAGE_SUFFIXES
 from mirada.image.decode import explained, open_picture
@@ -72,7 +72,7 @@ class Output:
         for folder in {place.parent for place in places}:
             folder.mkdir(parents=True, exist_ok=True)
         sizes = []
-        threads = threads_for(any(sample.is_far for sample in self.dataset.samples[:1]))
+        threads = threads_of(self.dataset.samples)
         pairs = list(zip(self.dataset.samples, places, strict=True))
         with closing(map_items(_copied, pairs, threads=threads)) as copied:
             for size in copied:

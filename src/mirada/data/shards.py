@@ -278,8 +278,8 @@ def _far_shards(address: str) -> tuple[list[_Shard], bytes | None]:
     with explained(address):
         is_one = system.get_file_info(path).type == fs.FileType.File
         base = path.rsplit("/", 1)[0] if is_one else path
-        listing = [] if is_one else system.get_file_info(fs.FileSelector(path, recursive=True))
-        inside = [path.removeprefix(f"{base}/")] if is_one else [each.path.removeprefix(f"{base}/") for each in listing]
+        found = system.get_file_info([path] if is_one else fs.FileSelector(path, recursive=True))
+        inside = sorted((each.path.removeprefix(f"{base}/") for each in found), key=PurePosixPath)
         names = f"{base}/{CLASS_NAMES}"
         has_names = system.get_file_info(names).type == fs.FileType.File
         listed = bytes(system.open_input_file(names).read(LARGEST)) if has_names else None
@@ -287,8 +287,8 @@ def _far_shards(address: str) -> tuple[list[_Shard], bytes | None]:
     above = parts.path.rstrip("/").rsplit("/", 1)[0] if is_one else parts.path.rstrip("/")
     return [
         _Shard(urlunsplit(parts._replace(path=f"{above}/{quote(name)}")), name)
-        for name in sorted(inside, key=lambda name: PurePosixPath(name))
-        if name.lower().endswith(SHARD_SUFFIX) and all(f.lower() in PART_NAMES for f in name.split("/")[:-1])
+        for name in inside
+        if name.lower().endswith(SHARD_SUFFIX) and all(folder.lower() in PART_NAMES for folder in name.split("/")[:-1])
     ], listed
 
 

@@ -6,7 +6,7 @@ Decoding, resizing and hashing leave Python's lock, so threads are enough, and n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice
@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from mirada.data.samples import Sample
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["map_items", "map_samples", "threads_for"]
+__all__ = ["map_items", "map_samples", "threads_for", "threads_of"]
 
 FAR: Final = 16
 """Threads that read from object storage: they wait more than they work."""
@@ -42,13 +42,18 @@ def map_samples(
     if threads is None:
         rest = iter(samples)
         first = list(islice(rest, 1))
-        threads, samples = threads_for(any(sample.is_far for sample in first)), chain(first, rest)
+        threads, samples = threads_of(first), chain(first, rest)
     return _map(function, samples, threads, ahead, lambda sample: sample.array is not None)
 
 
 def threads_for(is_far: bool) -> int:
     """How many threads read images best: one a processor, or more where they lie in object storage."""
     return max(FAR, available_cpus()) if is_far else available_cpus()
+
+
+def threads_of(samples: Sequence[Sample]) -> int:
+    """`threads_for` samples that lie where the first of them does."""
+    return threads_for(bool(samples) and samples[0].is_far)
 
 
 def map_items(

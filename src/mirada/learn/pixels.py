@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.data import Sample, load_all, prepared, prepared_batches
-from mirada.data.threads import map_items, threads_for
+from mirada.data.threads import map_items, threads_of
 from mirada.errors import DataError, ImageError
 from mirada.image import Preparation
 from mirada.image.augment import view_pixels
@@ -102,7 +102,7 @@ class Pixels:
 
         pieces = in_batches(np.concatenate([*batches, np.zeros(0, np.int64)]), 1 if self.pixels is None else PIECE)
         ahead = max(2, 2 * max(map(len, batches), default=1) * len(pieces) // max(1, sum(map(len, batches))))
-        threads = threads_for(self.pixels is None and any(sample.is_far for sample in self.samples[:1]))
+        threads = threads_of(self.samples) if self.pixels is None else None
 
         def views_of(piece: NDArray[np.int64]) -> list[tuple[int, NDArray[np.uint8] | None]]:
             return [view(i) for i in piece.tolist()]

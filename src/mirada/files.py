@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and addresses that are none."""
+"""Files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,26 @@ import os
 import uuid
 from pathlib import Path
 
-__all__ = ["is_far", "umask", "write_whole"]
+__all__ = ["lock_file", "umask", "write_whole"]
 
 
-def is_far(place: str) -> bool:
-    """Whether it is an address in object storage, such as s3://bucket/folder, and not a path."""
-    return "://" in place
+def lock_file(descriptor: int) -> bool:
+    """Lock an open file until it is closed or the process ends; False where it is locked already."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def umask() -> int:

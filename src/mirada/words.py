@@ -13,10 +13,10 @@ _KEPT = "\n\u200c\u200d"
 def counted(count: int, noun: str) -> str:
     """How many there are, in words.
 
-    >>> counted(1, "picture"), counted(2_000, "picture")
-    ('1 picture', '2,000 pictures')
+    >>> counted(1, "picture"), counted(2_000, "picture"), counted(2, "class")
+    ('1 picture', '2,000 pictures', '2 classes')
     """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def last_stages(stages: int) -> str:

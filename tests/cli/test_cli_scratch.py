@@ -134,3 +134,10 @@ def test_set_gives_any_value_and_an_option_of_its_own_comes_first(here, mirada):
     said = mirada("train", "digits", "--from", "lenet5", "--set", "network=alexnet", "-o", "m")
     assert (said.status, said.out) == (2, "")
     assert "--set network is not for choosing one: name it with --from" in said.err
+    said = mirada("train", "digits", "--from", "lenet5", "--augment", "none", "--set", "policy=light", "-o", "m")
+    assert (said.status, said.out) == (2, "")
+    assert "--augment and --set policy contradict each other" in said.err
+    (here / "odd.yaml").write_text("network: nothing.net\n")
+    said = mirada("train", "digits", "--recipe", "odd.yaml", "-o", "m")
+    assert (said.status, said.out) == (2, "")
+    assert "odd.yaml: network: " in said.err

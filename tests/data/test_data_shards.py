@@ -82,7 +82,7 @@ def test_numbers_are_lines_of_classes_txt_and_parts_are_told_by_names(tmp_path: 
         ("pear", "test"),
     ]
     (tmp_path / "classes.txt").write_text("pear\n")
-    with pytest.raises(DataError, match=r"net-val-0.tar/1.png: it is of class 1, and classes.txt names 1, from 0"):
+    with pytest.raises(DataError, match=r"net-val-0.tar/1.png: it is of class 1, and classes.txt names 0 to 0"):
         read(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_convert_writes_shards_that_hold_the_same(
     monkeypatch.setattr("mirada.data.shards.SHARD_BYTES", 40_000)  # several shards
     before = read(textures)
     assert convert(before, tmp_path / "shards", "shards") == (
-        f"Names of image files, which shards number anew: {len(before)}.",
+        f"Names of image files (shards number them from 0): {len(before)}.",
     )
     after = read(tmp_path / "shards")
     names = sorted(path.name for path in (tmp_path / "shards").iterdir())
@@ -125,7 +125,7 @@ def test_parts_become_shards(make_textures: Callable[[Path, int], Path], tmp_pat
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("s.tar", b"no archive" * 100, r"s.tar: this is no whole tar file without compression .* Pack it again: tar"),
+        ("s.tar", b"no archive" * 100, r"s.tar: this is no whole tar file .* Fetch it again, or pack it again: tar"),
         ("s.tar", b"", "this is no whole tar file"),
     ],
 )
@@ -135,9 +135,13 @@ def test_a_damaged_shard_is_named(tmp_path: Path, name: str, data: bytes, messag
         read(tmp_path)
 
 
-def test_a_compressed_shard_is_named(tmp_path: Path) -> None:
-    pack(tmp_path / "s.tar", {"a/1.png": picture(1)}, "w:gz")
-    with pytest.raises(DataError, match="no whole tar file without compression"):
+@pytest.mark.parametrize(("mode", "by"), [("w:gz", "gzip.*gunzip"), ("w:bz2", "bzip2.*bunzip2"), ("w:xz", "xz.*unxz")])
+def test_a_compressed_shard_is_named(tmp_path: Path, mode: str, by: str) -> None:
+    path = pack(tmp_path / "s.tar", {"a/1.png": picture(1)}, mode)
+    with pytest.raises(DataError, match=f"s.tar: it is compressed by {by}"):
+        read(tmp_path)
+    path.rename(tmp_path / "s.tar.gz")
+    with pytest.raises(DataError, match=r"there is no image in this folder(.|\n)*unpack each first"):
         read(tmp_path)
 
 
@@ -148,7 +152,7 @@ def test_a_shard_that_is_cut_short_is_named(tmp_path: Path, kept: int) -> None:
     whole = (tmp_path / "s.tar").read_bytes()
     assert len(read(tmp_path)) == 2
     (tmp_path / "s.tar").write_bytes(whole[:kept])
-    with pytest.raises(DataError, match=r"s.tar: (this is no whole tar file|it ends within the mark of its end)"):
+    with pytest.raises(DataError, match=r"s.tar: this is no whole tar file.*Fetch it again"):
         read(tmp_path)
 
 
@@ -156,7 +160,7 @@ def test_a_shard_with_a_damaged_header_is_named(tmp_path: Path) -> None:
     data = bytearray(pack(tmp_path / "s.tar", {"a/1.png": picture(1)[:500], "b/2.png": picture(2)}).read_bytes())
     data[1_024 + 150] ^= 0xFF  # in the sum of the second header
     (tmp_path / "s.tar").write_bytes(data)
-    with pytest.raises(DataError, match=r"what begins at byte 1,024 is damaged.*Pack it again: tar -cf NEW.tar FOLDER"):
+    with pytest.raises(DataError, match=r"what begins at byte 1,024 is damaged.*pack it again: tar -cf NEW.tar FOLDER"):
         read(tmp_path)
     pack(tmp_path / "t.tar", {"c/1.png": picture(3)})
     found = read(tmp_path, may_be_broken=True)  # as check reads
@@ -189,12 +193,21 @@ def test_a_folder_around_it_tells_the_part_where_the_shard_does_not(tmp_path: Pa
         read(tmp_path)
 
 
-def test_images_beside_a_shard_are_what_is_read(tmp_path: Path) -> None:
+def test_a_shard_without_the_mark_of_its_end_is_cut_short(tmp_path: Path) -> None:
+    path = pack(tmp_path / "s.tar", {"a/1.png": picture(1)[:500], "b/2.png": picture(2)})
+    path.write_bytes(path.read_bytes()[:1_024])  # between the two
+    with pytest.raises(DataError, match="it is cut short: the mark of its end is missing"):
+        read(tmp_path)
+
+
+def test_images_beside_a_shard_can_be_meant_too(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").write_bytes(picture(len(name)))
     pack(tmp_path / "backup.tar", {"a/1.png": picture(1)})
-    assert read(tmp_path).kind == "class folders"
+    with pytest.raises(DataError, match=r"it holds shards \('backup.tar'\) and images outside them \(cat/1.png\)"):
+        read(tmp_path)
+    assert read(tmp_path, kind="folders").kind == "class folders"
     pack(tmp_path / "shards" / "s.tar", {"a/1.png": picture(1), "b/1.png": picture(2)})
     (tmp_path / "shards" / "more").mkdir()
     (tmp_path / "shards" / "old.tar.gz").write_bytes(b"")
@@ -270,9 +283,8 @@ def test_object_storage_holds_the_same_as_a_disk(
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("s3://mirada/nothing-here", r"s3://mirada/nothing-here: it cannot be read \(Path does not exist"),
+        ("s3://mirada/nothing-here", r"nothing-here: it cannot be read \(Path does not exist.*AWS_ACCESS_KEY_ID"),
         ("s3://mirada-not-there/x", r"s3://mirada-not-there/x: it cannot be read \("),
-        ("nowhere://bucket/x", r"nowhere://bucket/x: it cannot be read \(Unrecognized filesystem"),
     ],
 )
 def test_an_address_that_cannot_be_read_is_named(object_storage: str, address: str, message: str) -> None:

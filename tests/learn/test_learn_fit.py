@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,13 +288,20 @@ def test_a_loss_that_is_no_number(network: nn.Module, where: str, rate: str) -> 
     with pytest.raises(TrainingError) as caught:
         fit(network, TRAIN, VAL, TASK, RECIPE, device=CPU)
     assert str(caught.value) == (
-        f"the loss is nan {where}: training diverged at a learning rate of {rate}. Try a smaller one: "
-        "--learning-rate 0.005, or limit the gradient: --set clip=1"
+        f"the loss is nan {where}: training diverged at a learning rate of {rate} (it is 0.05 at most). "
+        "Try a smaller one: --learning-rate 0.005, or limit the gradient: --set clip=1"
     )
 
 
 def test_a_loss_that_is_no_number_later_keeps_what_was_learnt() -> None:
-    assert [epoch.number for epoch in fit(_Diverges(7), TRAIN, VAL, TASK, RECIPE, device=CPU)] == [1]
+    notes: list[str] = []
+    history = fit(_Diverges(7), TRAIN, VAL, TASK, RECIPE, device=CPU, on_note=notes.append)
+    assert [epoch.number for epoch in history] == [1]
+    assert re.fullmatch(
+        r"Training ended after step (\d) of \d in epoch 2 of \d+, because the loss is nan at step \1 of epoch 2, .*"
+        r"training diverged at a learning rate of .*Try a smaller one.*The best epoch so far was kept\.",
+        notes[0],
+    )
 
 
 @pytest.mark.parametrize("memory_bound", [0, 10**9])

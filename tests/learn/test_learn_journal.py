@@ -52,6 +52,17 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path: Path, odd: bytes) -> No
     assert (tmp_path / "steps.csv").read_bytes() == whole
 
 
+def test_the_journal_of_another_training_stays(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "tables", "one")
+    first.take_up(1, 0)
+    Journal(tmp_path / "tables", "one").take_up(1, 0)
+    with pytest.raises(UsageError, match="tables holds the journal of another training: give another folder"):
+        Journal(tmp_path / "tables", "two")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file is a file: a journal is a folder of tables"):
+        Journal(tmp_path / "file", "one")
+
+
 def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     journal = _written(tmp_path / "tables")
     (tmp_path / "tables" / "steps.csv").unlink()

@@ -255,7 +255,9 @@ def test_an_unfinished_model_of_another_call_is_left_alone(textures: Path, tmp_p
     with pytest.raises(Killed):
         train(textures, retrain=1, out=out, progress=_stop_at("the last stage: tr", Killed))
     before = _weights(out)
-    with pytest.raises(UsageError, match=r"holds an unfinished training of other images or options"):
+    with pytest.raises(
+        UsageError, match=r"holds an unfinished training, which differs in images, seed \(0 there, 5 here\)"
+    ):
         train(textures, retrain=1, seed=5, out=out)
     assert _weights(out) == before
     assert is_unfinished(out)

@@ -11,7 +11,7 @@ import pytest
 from mirada.arch import zoo
 from mirada.errors import UsageError
 from mirada.image.policy import find_policy
-from mirada.learn.recipes import RECIPES, Recipe, find_recipe, read_recipe
+from mirada.learn.recipes import RECIPES, Recipe, find_recipe, plain_values, read_recipe
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,26 @@ def test_files_that_are_none(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_recipe(text, "mine.yaml")
     assert str(caught.value).startswith(message)
+    assert "unicode string" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("5E-4", 5e-4),
+        ("-2.e+1", -20.0),
+        (".5e1", 5.0),
+        ("0.1", 0.1),
+        ("7", 7),
+        ("1e", "1e"),
+        ("e5", "e5"),
+    ],
+)
+def test_numbers_are_written_as_people_write_them(text: str, value: object) -> None:
+    """YAML 1.1 takes 1e-3 for a text."""
+    found = plain_values(f"weight_decay: {text}")["weight_decay"]
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_names_that_there_are_not(tmp_path: Path) -> None:

@@ -370,7 +370,7 @@ def test_a_model_trained_from_scratch(has_val: bool) -> None:
     page = page_of(model_of(training={"history": history}), some_answers())
     assert text(page.sections["retrained"][0]) == "How it learnt"
     charts_ = list(page.sections["retrained"].iter("svg"))
-    names = ["loss on validation", "right on validation"] if has_val else ["loss on training"]
+    names = ["loss on validation; thin: on training", "right on validation"] if has_val else ["loss on training"]
     assert [svg.attrib["aria-label"] for svg in charts_] == names
     assert [text(line) for line in charts_[0].iter("polyline")] == (
         ["validation", "training"] if has_val else ["training"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +28,9 @@ from mirada.learn import checkpoint as checkpoint_module
 from mirada.learn.checkpoint import Checkpoint
 from mirada.learn.fit import fit
 from mirada.learn.journal import Journal
+from mirada.learn.key import check_same
 from mirada.learn.pixels import read_pixels
+from mirada.learn.place import Place
 from mirada.learn.recipes import Recipe
 from mirada.tasks import Classify
 
@@ -102,7 +106,7 @@ def test_wherever_it_is_killed_the_weights_are_the_same(
         journal = Journal(tmp_path / "killed")
 
         def progress(stage: str, done: int, total: int | None, note: str = "", step: int | None = step) -> None:
-            seen.append(done)
+            seen.extend([done] if stage == "training" else [])
             if done == step:
                 raise Killed
 
@@ -131,7 +135,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "0.safetensors"
     Checkpoint(path, "one").write({"a": torch.ones(2)}, {"epoch": 1})
     assert Checkpoint(path, "one").read() is not None
-    with pytest.raises(UsageError, match="holds an unfinished training of other images or options"):
+    with pytest.raises(UsageError, match="holds an unfinished training, which differs in images or options"):
         Checkpoint(path, "two").read()
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(UsageError, match=r"0\.safetensors: the checkpoint cannot be read"):
@@ -156,6 +160,36 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["0.safetensors"]
 
 
+def test_what_differs_is_named(tmp_path: Path) -> None:
+    kept = {"images": "a", "seed": 0, "recipe": {"epochs": 60, "clip": None, "policy": {"turn": 1.0}}}
+    now = {"images": "a", "seed": 1, "recipe": {"epochs": 30, "clip": 1.0, "policy": None}}
+    with pytest.raises(
+        UsageError,
+        match=r"clip \(none there, 1.0 here\), epochs \(60 there, 30 here\), policy \(.*\), seed \(0 there, 1 here\):",
+    ):
+        check_same(tmp_path, json.dumps(kept), json.dumps(now))
+    check_same(tmp_path, json.dumps(now), json.dumps(now))
+
+
+def test_one_process_trains_at_a_place(tmp_path: Path) -> None:
+    """A second is refused while the first lasts; afterwards nothing is left of the lock."""
+    place = Place(tmp_path / "m.unfinished", "key")
+    with (
+        place.held(),
+        pytest.raises(UsageError, match=r"m\.unfinished: another process is training here: wait"),
+        Place(tmp_path / "m.unfinished", "key").held(),
+    ):
+        pass
+    assert not (tmp_path / "m.unfinished").exists()
+    assert not place.is_begun
+    with place.held():
+        checkpoint = place.checkpoint(0, is_writer=True)
+        assert checkpoint is not None
+        checkpoint.write({}, {})
+    assert [path.name for path in (tmp_path / "m.unfinished").iterdir()] == ["0.safetensors"]
+    assert place.is_begun
+
+
 def _train(*more: str) -> list[str]:
     return [sys.executable, "-m", "mirada", "train", "digits", "--from", "lenet5", "--epochs", "8", "-o", "m", *more]
 
@@ -178,9 +212,10 @@ def test_a_process_that_is_killed_is_taken_up(tmp_path: Path, monkeypatch: pytes
     assert not Path("m").exists()
     refused = subprocess.run(_train("--seed", "5"), capture_output=True, text=True)
     assert refused.returncode == 2
-    assert "holds an unfinished training of other images or options" in refused.stderr
+    assert "holds an unfinished training, which differs in images, seed (0 there, 5 here): give the" in refused.stderr
     done = subprocess.run(_train("--resume"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert re.search(r"note: An interrupted training was taken up after (step|epoch) \d+ of", done.stderr)
     assert not Path("m.unfinished").exists()
     subprocess.run([*_train()[:-1], "undisturbed"], check=True, capture_output=True)
     assert Path("m/weights.safetensors").read_bytes() == Path("undisturbed/weights.safetensors").read_bytes()

@@ -126,8 +126,18 @@ for looked_at in (check, convert, augment):
     help="How much of a pretrained network to train: as much as pays on the validation images, the last layer only, "
     "the last N stages, or everything.",
 )
-@click.option("--minutes", metavar="M", type=float, help="The most that everything may take; the best so far is kept.")
-@click.option("--until", metavar="ACCURACY", type=float, help="Stop at this validation accuracy, such as 0.9.")
+@click.option(
+    "--minutes",
+    metavar="M",
+    type=float,
+    help="Pretrained networks only: the most that everything may take; the best so far is kept.",
+)
+@click.option(
+    "--until",
+    metavar="ACCURACY",
+    type=float,
+    help="Pretrained networks only: stop at this validation accuracy, such as 0.9.",
+)
 @click.option(
     "--seed",
     metavar="N",
@@ -397,13 +407,15 @@ def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
     """What --set says, each value as in YAML."""
     import yaml
 
+    from mirada.learn.recipes import plain_values
+
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--set takes NAME=VALUE, such as clip=1, got {text}")
         try:
-            found[name.strip().replace("-", "_")] = yaml.safe_load(value)
+            found[name.strip().replace("-", "_")] = plain_values(value)
         except yaml.YAMLError:
             raise UsageError(f"--set {text}: the value cannot be understood") from None
     return found

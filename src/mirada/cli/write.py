@@ -61,10 +61,13 @@ def trained_lines(model: Model) -> list[str]:
         else f"{network.name or 'the listing'} from scratch: {network.parameters:,} parameters, "
         f"{training['epochs_done']} {'epoch' if training['epochs_done'] == 1 else 'epochs'}"
     )
+    if test := training.get("rate_test"):
+        how += f", learning rate {test['rate']:.2g} (found)"
     missing = len(training["unreadable"])
     unreadable = f"; {missing:,} of these could not be read" if missing else ""
+    classes = counted(len(model.class_names), "class")
     lines = [
-        f"data      {shown(training['data']['name'])} ({training['data']['kind']}): {len(model.class_names)} classes; "
+        f"data      {shown(training['data']['name'])} ({training['data']['kind']}): {classes}; "
         f"{images['train']:,} images to train, {images['val']:,} to validate, {images['test']:,} to test{unreadable}",
         f"network   {how}, in {training['seconds']:.1f} s",
         *rung_lines(training.get("rungs", ())),
@@ -131,10 +134,8 @@ def _confidence_lines(model: Model) -> list[str]:
     least = f"{math.floor(1_000 * model.task.sure_from) / 10:.1f}%"
     if score.get("sure"):
         share, right = score["sure"] / score["images"], score["sure_and_right"] / score["sure"]
-        lines.append(
-            f"sure      {share:.0%} of the answers have a probability of {least} or more; "
-            f"{right:.1%} of these are right"
-        )
+        some = f"{share:.0%} of the answers have a probability of {least} or more; {right:.1%} of these are right"
+        lines.append(f"sure      {f'of all answers: {right:.1%} are right' if share == 1 else some}")
     else:
         lines.append(f"sure      of none of these images: none has a probability of {least} or more")
     return lines
@@ -255,7 +256,7 @@ FEW = 5
 def finding_lines(report: Report) -> list[str]:
     """What was looked at, and what was found, what must be mended first."""
     dataset = report.dataset
-    lines = [f"{len(dataset):,} images, {len(dataset.class_names):,} classes, {dataset.kind}"]
+    lines = [f"{counted(len(dataset), 'image')}, {counted(len(dataset.class_names), 'class')}, {dataset.kind}"]
     for finding in report.findings:
         lines += ["", *_finding(finding)]
     mend = sum(finding.weight == "mend" for finding in report.findings)

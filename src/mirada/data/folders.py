@@ -38,6 +38,10 @@ LAYOUTS: Final = """\
         3.jpg                    test/   (may be missing)"""
 
 
+PACKED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""How compressed archives are called."""
+
+
 @dataclass(frozen=True, slots=True)
 class _ClassFolder:
     """What one class folder holds: its images in walking order, and what was passed over."""
@@ -156,6 +160,8 @@ def _no_images(root: Path, classes: list[_ClassFolder], files: list[Path]) -> st
         )
     if not classes and not files:
         return f"{root}: the folder is empty. Expected:\n{LAYOUTS}"
+    if any(file.name.lower().endswith(PACKED) for file in files):
+        hint += "\nArchives are read where they are not compressed: unpack each first, such as gunzip NAME.tar.gz"
     seen = some([f"{each.folder.relative_to(root).as_posix()}/" for each in classes] + [file.name for file in files])
     return f"{root}: there is no image in this folder. It holds {seen}. Expected:\n{LAYOUTS}{hint}"
 

@@ -1,9 +1,7 @@
 """A file inside an archive, on a disk or in object storage: where it lies, and its bytes.
 
-Addresses in object storage, such as `s3://bucket/folder`, are read by Arrow, which knows S3, Google's and Azure's
-storage; in a name with a space, a `#`, `?` or `%` these are written as in any address (`%20`). Keys and the address of
-another store come from the environment, as for AWS's own tools: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-`AWS_REGION`, `AWS_ENDPOINT_URL` or `AWS_ENDPOINT`.
+Addresses in object storage (see `mirada.stores`) are read by Arrow; in a name with a space, a `#`, `?` or `%` these
+are written as in any address (`%20`).
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mirada.errors import DataError, ImageError
-from mirada.files import is_far
 from mirada.image.decode import MAX_FILE_BYTES
+from mirada.stores import is_far, remedy, sentence
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
@@ -29,8 +27,8 @@ __all__ = ["Member", "explained", "file_system"]
 
 OPEN_AT_ONCE: Final = 4_096
 """Archives in object storage that are held open: each has asked for its size, and holds no connection."""
-RETRY_SECONDS: Final = 60
-"""For which Google's storage is asked again where it does not answer."""
+RETRY_SECONDS: Final = 10
+"""For which Google's storage is asked again where it does not answer: Arrow would go on for a quarter of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +62,23 @@ class Member:
         """
         if self.size > MAX_FILE_BYTES:
             raise ImageError(name, f"is {self.size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}")
-        with explained(self.archive):
-            if self.is_far:
-                found = bytes(_opened(self.archive).read_at(self.size, self.offset))
-            else:
-                with Path(self.archive).open("rb") as file:
-                    file.seek(self.offset)
-                    found = file.read(self.size)
+        found = self.read()
         if len(found) < self.size:
             raise DataError(f"{self.archive}: it ends within {name}: it has changed since it was looked through.")
         return found
+
+    def read(self) -> bytes:
+        """Its bytes, as many as are there.
+
+        Raises:
+            DataError: the archive cannot be read.
+        """
+        with explained(self.archive):
+            if self.is_far:
+                return bytes(_opened(self.archive).read_at(self.size, self.offset))
+            with Path(self.archive).open("rb") as file:
+                file.seek(self.offset)
+                return file.read(self.size)
 
 
 def file_system(address: str) -> tuple[FileSystem, str]:
@@ -97,9 +102,17 @@ def explained(address: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError) as error:  # Arrow's errors are either
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{address}: it cannot be read ({reason}).") from error
+    except _faults() as error:
+        reason = getattr(error, "strerror", None) or sentence(error)
+        advice = f" {remedy(address)}" if is_far(address) else ""
+        raise DataError(f"{address}: it cannot be read ({reason}).{advice}") from error
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What the disk and Arrow raise."""
+    from pyarrow import ArrowException
+
+    return OSError, ValueError, ArrowException
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +124,7 @@ def _store(root: str) -> tuple[FileSystem, str]:
     if root.startswith("s3://") and elsewhere:
         return fs.S3FileSystem(endpoint_override=elsewhere), urlsplit(root).netloc
     if urlsplit(root).scheme in ("gs", "gcs") and "retry_limit_seconds" not in root:
-        root += f"{'&' if '?' in root else '?'}retry_limit_seconds={RETRY_SECONDS}"  # else a quarter of an hour
+        root += f"{'&' if '?' in root else '?'}retry_limit_seconds={RETRY_SECONDS}"
     system, base = fs.FileSystem.from_uri(root)
     return system, base
 

@@ -39,8 +39,8 @@ from mirada.data.text import LARGEST, bytes_of, class_name, decoded
 from mirada.data.threads import map_items, map_samples, threads_for
 from mirada.data.walk import is_file, is_folder, is_system, list_folder
 from mirada.errors import DataError
-from mirada.files import is_far
 from mirada.image import IMAGE_SUFFIXES
+from mirada.stores import is_far
 
 __all__ = ["SHARD_SUFFIX", "read_shards", "shards_in", "write_shards"]
 
@@ -55,6 +55,13 @@ PIECE: Final = 2**22
 """Bytes that are asked for at once where a shard is read through in object storage."""
 BLOCK: Final = 512
 """Bytes of a header in a tar file; zeros after the last file."""
+COMPRESSED: Final = {
+    b"\x1f\x8b": ("gzip", "gunzip"),
+    b"BZh": ("bzip2", "bunzip2"),
+    b"\xfd7zXZ": ("xz", "unxz"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"),
+}
+"""How such files begin, what made them, and what unpacks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,7 @@ def read_shards(where: Path | str, faults: Faults | None = None) -> Dataset:
     else:
         shards, listed = _near_shards(where, notes)
     if not shards:
-        raise DataError(f"{where}: there are no shards (files that end in {SHARD_SUFFIX}).")
+        raise DataError(f"{where}: there are no shards (files that end in {SHARD_SUFFIX}, without compression).")
     names = None if listed is None else _lines(f"{where}/{CLASS_NAMES}", listed)
     found: list[tuple[str, Part | None, Member, str]] = []
     others: Counter[str] = Counter()
@@ -138,7 +145,8 @@ def read_shards(where: Path | str, faults: Faults | None = None) -> Dataset:
                     found.append((image.key, part, image.member, _class_of(image, names)))
     if not found:
         raise faults.first_or(f"{where}: there is no image in its shards ({len(shards):,}).")
-    _check_parts(where, [(key, part) for key, part, _, _ in found])
+    with faults.kept():
+        _check_parts(where, [(key, part) for key, part, _, _ in found])
     labels = class_labels(name for _, _, _, name in found)
     samples = [Sample(key, labels[name], part, member=member) for key, part, member, name in found]
     samples.sort(key=lambda sample: part_order(sample.part))
@@ -175,7 +183,7 @@ def _class_of(image: _Image, names: Sequence[str] | None) -> str:
     if names is None or not image.text.isdecimal():
         return image.text
     if int(image.text) >= len(names):
-        raise DataError(f"{image.key}: it is of class {image.text}, and {CLASS_NAMES} names {len(names):,}, from 0.")
+        raise DataError(f"{image.key}: it is of class {image.text}, and {CLASS_NAMES} names 0 to {len(names) - 1:,}.")
     return names[int(image.text)]
 
 
@@ -210,13 +218,13 @@ def _looked_through(shard: _Shard) -> tuple[list[_Image], Counter[str]] | DataEr
                 else:
                     others[suffix] += 1
             end = archive.offset
-        if any(Member(shard.address, end, BLOCK).data("the mark of its end")):
+        mark = Member(shard.address, end, BLOCK).read()
+        if any(mark):
             raise tarfile.ReadError(f"what begins at byte {end:,} is damaged")
+        if len(mark) < BLOCK:
+            raise tarfile.ReadError("it is cut short: the mark of its end is missing")
     except (tarfile.TarError, EOFError) as error:
-        return DataError(
-            f"{shard.address}: this is no whole tar file without compression ({error}). "
-            "Pack it again: tar -cf NEW.tar FOLDER"
-        )
+        return _no_tar(shard, error)
     except DataError as error:
         return error
     found = []
@@ -225,6 +233,21 @@ def _looked_through(shard: _Shard) -> tuple[list[_Image], Counter[str]] | DataEr
         text = texts.get(str(path.with_suffix("")), texts.get(str(path.parent / path.name.split(".", 1)[0])))
         found.append(_Image(f"{shard.name}/{path}", member, text, path.parent.parts))
     return found, others
+
+
+def _no_tar(shard: _Shard, error: Exception) -> DataError:
+    """What is wrong with a file that cannot be read as an archive without compression."""
+    begin = Member(shard.address, 0, 6).read()
+    packed = next((how for magic, how in COMPRESSED.items() if begin.startswith(magic)), None)
+    if packed is not None:
+        return DataError(
+            f"{shard.address}: it is compressed by {packed[0]}, so no image in it can be read alone. Unpack it first: "
+            f"{packed[1]}"
+        )
+    return DataError(
+        f"{shard.address}: this is no whole tar file ({error}). Fetch it again, or pack it again: "
+        "tar -cf NEW.tar FOLDER"
+    )
 
 
 def _text(name: str, data: bytes) -> str:
@@ -312,7 +335,7 @@ def write_shards(output: Output) -> None:
                         output.progress("writing shards", done, len(samples))
                         if shard.offset > SHARD_BYTES:
                             break
-    output.lost["Names of image files, which shards number anew"] = sum(sample.array is None for sample in samples)
+    output.lost["Names of image files (shards number them from 0)"] = sum(sample.array is None for sample in samples)
 
 
 def _packed(sample: Sample) -> tuple[str, bytes, bytes]:

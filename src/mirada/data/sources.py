@@ -32,15 +32,15 @@ from mirada.data.faults import Faults
 from mirada.data.folders import LAYOUTS, read_folders
 from mirada.data.idx import holds_idx, read_mnist
 from mirada.data.masks import mask_folders, read_masks
-from mirada.data.samples import Dataset, Sample, key_of
+from mirada.data.samples import Dataset, Sample, key_of, some
 from mirada.data.shards import SHARD_SUFFIX, read_shards, shards_in
 from mirada.data.table import TABLE_SUFFIXES, read_table
 from mirada.data.voc import read_voc, voc_files
 from mirada.data.walk import images_below, is_folder, list_folder, skip_notes
 from mirada.data.yolo import read_yolo, yolo_files
 from mirada.errors import DataError, UsageError
-from mirada.files import is_far
 from mirada.image import IMAGE_SUFFIXES
+from mirada.stores import check_scheme, is_far
 
 __all__ = ["KINDS", "read"]
 
@@ -76,6 +76,7 @@ def read(
     if is_far(str(data)) and not _exists(path):
         if kind is not None:
             raise UsageError(f"{data} is an address in object storage, and of no kind '{kind}': leave --kind out")
+        check_scheme(str(data))
         return read_shards(str(data), Faults(may_be_broken))
     if not _exists(path):
         if data == "digits":
@@ -121,7 +122,14 @@ def _read_folder(path: Path, kind: str | None, faults: Faults, *, is_learnt_from
         )
     if ways and kind is None:
         return next(iter(ways.values()))[1]()
-    if kind is None and shards_in(path) and not images_below(path)[0]:
+    shards = shards_in(path) if kind is None else []
+    images = images_below(path)[0] if shards else []
+    if shards and images:
+        raise DataError(
+            f"{path}: it holds shards ({some(shard.name for shard in shards)}) and images outside them "
+            f"({images[0].relative_to(path)}). Give one of both alone: a shard, a folder of shards, or one of images."
+        )
+    if shards:
         return read_shards(path, faults)
     if faults.are_kept and kind is None and _is_flat(path):
         images, skipped = images_below(path)
@@ -156,7 +164,7 @@ def _read_file(path: Path, kind: str | None, faults: Faults, *, is_learnt_from: 
         raise DataError(
             f"{path}: this is one of MNIST's four IDX files. Give the folder that holds them: {path.parent}"
         )
-    if suffix in {".zip", ".gz", ".tgz", ".xz", ".7z", ".rar"}:
+    if suffix in {".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}:
         raise DataError(f"{path}: this is an archive. Unpack it, and give the folder that comes out.")
     raise DataError(
         f"{path}: a file of no known kind. Give a folder of images, a CSV file (.csv, .tsv) with the columns path and "

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import UsageError
+from mirada.files import lock_file
 
 __all__ = ["Kept", "Layout", "delete_unused"]
 
@@ -172,18 +173,17 @@ def delete_unused(folder: Path) -> None:
 def _lock(descriptor: int) -> None:
     """Keep other processes out until the file is closed, however that comes about.
 
-    Windows and some network file systems have no such lock: there two processes must not share a cache.
+    Some network file systems have no such lock: there two processes must not share a cache.
+
+    Raises:
+        BlockingIOError: another one has it.
     """
     try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
+        is_ours = lock_file(descriptor)
     except OSError:
         return
+    if not is_ours:
+        raise BlockingIOError
 
 
 def _read(descriptor: int, into: memoryview, offset: int) -> int:

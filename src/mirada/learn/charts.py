@@ -143,7 +143,7 @@ def rate_chart(rates: Sequence[float], losses: Sequence[float], rate: float) -> 
     room = 0.06 * (max(losses) - min(losses)) or 0.05
     y = _Axis(max(min(losses) - room, 0), max(losses) + room, 134, 26)
     way = " ".join(f"{x(at):.1f},{y(loss):.1f}" for at, loss in zip(rates, losses, strict=True))
-    axes = _scales(x, y, "{:.0e}".format, "{:.3g}".format, most=4)
+    axes = _scales(x, y, "{:g}".format, "{:.3g}".format, most=4)
     chosen = tag("line", tag("title", f"{rate:g}"), x1=x(rate), y1=y.start, x2=x(rate), y2=y.end, class_="ideal")
     title = "loss by learning rate"
     written = _text(48, 14, title, "name"), _text(168, 165, "learning rate", anchor="middle")
@@ -213,15 +213,16 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], order: S
     classes, is_named = len(names), len(names) <= MOST_NAMED
     cell = min(max(480 / classes, 20), 44) if is_named else 720 / classes
     short = [_shortened(names[k], 26) for k in order]
-    margin = max(14 + 7.4 * max(map(len, short)), 132) if is_named else 24
+    longest = 14 + 7.4 * max(map(len, short))
+    left, top = (max(longest, 132), max(longest, 40)) if is_named else (24, 24)  # 132: the words in the corner
     placed = confusion[np.ix_(order, order)]
     shares = placed / np.maximum(placed.sum(axis=1, keepdims=True), 1)
     side, size = classes * cell, max(cell, 3.0)  # a lone cell of 1,000 classes must be seen too
-    drawn = [tag("rect", x=margin, y=margin, width=side, height=side, class_="field")]
+    drawn = [tag("rect", x=left, y=top, width=side, height=side, class_="field")]
     rows, columns = np.nonzero(placed)
     cells = sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda at: at[0] != at[1])  # mistakes on top
     for i, j in cells:
-        x, y, share = margin + (j + 0.5) * cell, margin + (i + 0.5) * cell, float(shares[i, j])
+        x, y, share = left + (j + 0.5) * cell, top + (i + 0.5) * cell, float(shares[i, j])
         hover = f"{names[order[i]]}, called {names[order[j]]}: {placed[i, j]:,} of {placed[i].sum():,}"
         title = [tag("title", hover)] if len(cells) <= MOST_HOVERS else []
         kind, strength = "right" if i == j else "wrong", 0.15 + 0.85 * share
@@ -230,16 +231,18 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], order: S
         if is_named:
             drawn.append(_text(x, y + 4, f"{placed[i, j]:,}", "in-dense" if share > 0.5 else "in-thin", "middle"))
     for i, name in enumerate(short if is_named else []):
-        at, edge = margin + (i + 0.5) * cell, margin + (i + 1) * cell
-        turned = f"translate({at + 4:.1f} {margin - 6:.1f}) rotate(-90)"
-        drawn += [_text(margin - 6, at + 4, name, "name", "end"), tag("text", name, class_="name", transform=turned)]
-        drawn += [_line(margin, edge, margin + side, edge, "grid"), _line(edge, margin, edge, margin + side, "grid")]
+        middle, end = (i + 0.5) * cell, (i + 1) * cell
+        turned = f"translate({left + middle + 4:.1f} {top - 6:.1f}) rotate(-90)"
+        drawn.append(_text(left - 6, top + middle + 4, name, "name", "end"))
+        drawn.append(tag("text", name, class_="name", transform=turned))
+        drawn.append(_line(left, top + end, left + side, top + end, "grid"))
+        drawn.append(_line(left + end, top, left + end, top + side, "grid"))
     if is_named:
-        drawn.append(_text(margin - 6, margin - 24, "the model says →", anchor="end"))
-        drawn.append(_text(margin - 6, margin - 8, "the picture shows ↓", anchor="end"))
+        drawn.append(_text(left - 6, top - 24, "the model says →", anchor="end"))
+        drawn.append(_text(left - 6, top - 8, "the picture shows ↓", anchor="end"))
     else:
-        drawn.append(_text(margin, 16, "rows: what the picture shows; columns: what the model says"))
-    return _svg((0, 0, margin + side + 4, margin + side + 4), "confusion matrix", *drawn, width=margin + side + 4)
+        drawn.append(_text(left, 16, "rows: what the picture shows; columns: what the model says"))
+    return _svg((0, 0, left + side + 4, top + side + 4), "confusion matrix", *drawn, width=left + side + 4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mirada.errors import UsageError
 from mirada.files import umask
+from mirada.learn.key import check_same
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ class Checkpoint:
 
     Args:
         path: of the file; its folder is made when it is needed.
-        key: what makes two trainings the same; what another key has written is not taken up.
+        key: what makes two trainings the same, see `mirada.learn.key`; what another has written is not taken up.
         is_writer: whether this process writes; the others only read.
     """
 
@@ -91,11 +92,7 @@ class Checkpoint:
             raise UsageError(
                 f"{self.path}: the checkpoint cannot be read ({error}). Move it away to train anew"
             ) from error
-        if header.get("key") != self.key:
-            raise UsageError(
-                f"{self.path} holds an unfinished training of other images or options: give another name with -o, or "
-                "move it away"
-            )
+        check_same(self.path, header.get("key", ""), self.key)
         return tensors, values
 
     def remove(self) -> None:

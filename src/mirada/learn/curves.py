@@ -33,8 +33,9 @@ def epoch_curves(name: str, history: History, *, has_train: bool = False) -> lis
         lines = {"training": train} if history else {}
         return [curve_chart(f"{name}loss on {key}", {key: lines[key]}, None, "{:.3g}".format) for key in lines]
     best, lines = int(np.argmin(loss)) + 1, {"validation": loss} | ({"training": train} if has_train else {})
+    thin = "; thin: on training" if has_train else ""
     return [
-        curve_chart(f"{name}loss on validation", lines, best, "{:.3g}".format),
+        curve_chart(f"{name}loss on validation{thin}", lines, best, "{:.3g}".format),
         curve_chart(f"{name}right on validation", {"validation": accuracy}, best, "{:.0%}".format),
     ]
 

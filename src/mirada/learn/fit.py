@@ -49,6 +49,7 @@ def fit(
     journal: Journal | None = None,
     ranks: Ranks = ALONE,
     on_interrupt: Callable[[], None] = lambda: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Epoch]:
     """Train a network in place; at the end it has the weights of the epoch with the lowest validation loss.
 
@@ -66,6 +67,7 @@ def fit(
         journal: told of each step and epoch.
         ranks: this process among those that train together, see `mirada.learn.ranks`.
         on_interrupt: called where Ctrl-C has ended training early.
+        on_note: told, in a sentence, that an interrupted training was taken up, or why this one ended early.
 
     Returns:
         One `Epoch` for each pass.
@@ -82,6 +84,9 @@ def fit(
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = Batches(train, task, recipe, seed, ranks, skips_one=_has_batch_norm(network))
     run = Run(network, recipe, len(batches), checkpoint, journal)
+    if run.steps_done:
+        on_note(f"An interrupted training was taken up after {run.where}.")
+        progress(f"taken up after {run.where}", 1, 1)
     has_dropout = any(isinstance(module, nn.Dropout) for module in network.modules())
     model, precision, loss_of = ranks.joined(network, device), _precision(recipe, device), criterion(task, recipe)
     try:
@@ -112,6 +117,8 @@ def fit(
             raise
         if isinstance(error, KeyboardInterrupt):
             on_interrupt()
+        why = "by Ctrl-C" if isinstance(error, KeyboardInterrupt) else f"because {error}"
+        on_note(f"Training ended after {run.where}, {why}. The best epoch so far was kept.")
     run.restore_best()
     check_weights(network, recipe)
     return run.history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
@@ -35,6 +36,8 @@ class Epoch:
     seconds: float
 
 
+OWNER: Final = ".training"
+"""The file that tells whose tables they are."""
 STEPS: Final = ("epoch", "step", "loss", "learning_rate")
 EPOCHS: Final = tuple(each.name for each in fields(Epoch))
 
@@ -46,23 +49,38 @@ class Journal:
 
     Args:
         folder: is made where it is not there.
+        key: of the training, see `mirada.learn.key`; the tables of another one are not replaced.
 
     Raises:
-        UsageError: it cannot be written to.
+        UsageError: it cannot be written to, or holds the tables of another training.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: str = "") -> None:
         self.folder = folder
         self._added: dict[str, list[str]] = {"steps.csv": [], "epochs.csv": []}
         self._board: Any = None
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file: a journal is a folder of tables, give another name with --journal")
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._claim(hashlib.sha256(key.encode()).hexdigest())
             if util.find_spec("tensorboard") is not None:
                 from torch.utils.tensorboard import SummaryWriter
 
                 self._board = SummaryWriter(str(folder))
         except OSError as error:
             raise self._unwritten(error) from error
+
+    def _claim(self, key: str) -> None:
+        """Make the folder that of a training."""
+        owner = self.folder / OWNER
+        earlier = owner.read_text(encoding="utf-8") if owner.is_file() else None
+        if earlier != key and (self.folder / "steps.csv").exists():
+            raise UsageError(
+                f"{self.folder} holds the journal of another training: give another folder with --journal, or move it "
+                "away"
+            )
+        owner.write_text(key, encoding="utf-8")
 
     def take_up(self, epoch: int, step: int) -> None:
         """Keep what an earlier run has written up to a step of an epoch: the rest is done again."""

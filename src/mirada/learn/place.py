@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mirada.errors import UsageError
+from mirada.files import lock_file
 from mirada.learn.checkpoint import Checkpoint
 from mirada.learn.journal import Journal
+from mirada.machine.ranks import is_first_rank
 
 __all__ = ["NOWHERE", "Place"]
+
+LOCK: Final = "lock"
+"""The file that is locked while somebody trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +39,49 @@ class Place:
         """The journal of a network; of several each has a folder of its own."""
         if self.journal is None:
             return None
-        return Journal(self.journal if members == 1 else self.journal / str(member))
+        return Journal(self.journal if members == 1 else self.journal / str(member), self.key)
 
     def checkpoint(self, member: int, *, is_writer: bool) -> Checkpoint | None:
         """That of a network."""
         if self.folder is None:
             return None
-        return Checkpoint(self.folder / f"{member}.safetensors", f"{self.key} {member}", is_writer)
+        return Checkpoint(self.folder / f"{member}.safetensors", self.key, is_writer)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an interrupted run has left something."""
+        return self.folder is not None and any(self.folder.glob("*.safetensors"))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nobody else train here as long as the block lasts, but those whom `torchrun` started with this process.
+
+        Raises:
+            UsageError: another one does, or nothing can be written here.
+        """
+        if self.folder is None or not is_first_rank():
+            yield
+            return
+        lock = self.folder / LOCK
+        try:
+            self.folder.mkdir(exist_ok=True)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise UsageError(f"{self.folder}: nothing can be written there ({error.strerror})") from error
+        try:
+            if not lock_file(descriptor):
+                raise UsageError(
+                    f"{self.folder}: another process is training here: wait until it is done, or give another name "
+                    "with -o"
+                )
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # it is in nobody's way
+                    lock.unlink(missing_ok=True)
+                    self.folder.rmdir()  # where nothing else is in it
+        finally:
+            os.close(descriptor)
 
 
 NOWHERE: Final = Place()

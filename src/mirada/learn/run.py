@@ -85,6 +85,13 @@ class Run:
         return (self.epoch - 1) * self.steps_an_epoch + self.step
 
     @property
+    def where(self) -> str:
+        """Where it stands, in words."""
+        if not self.step:
+            return f"epoch {self.epoch - 1} of {self.epochs}"
+        return f"step {self.step} of {self.steps_an_epoch} in epoch {self.epoch} of {self.epochs}"
+
+    @property
     def loss(self) -> float:
         """Of the last step."""
         return self._losses[-1]

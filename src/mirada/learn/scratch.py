@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from mirada.learn.job import Job, failures_json
 from mirada.learn.journal import Epoch
 from mirada.learn.pixels import Pixels, in_batches, read_pixels
 from mirada.learn.place import NOWHERE, Place
-from mirada.learn.ranks import join_ranks
+from mirada.learn.ranks import Ranks, join_ranks
 from mirada.learn.recipes import Recipe
 from mirada.learn.start import initialise
 from mirada.model import Model
@@ -61,39 +60,9 @@ def train_from_scratch(
     if finds_rate:
         test = find_rate(_begun(architecture, recipe, job.seed)[0], train, job.task, recipe, progress=job.progress)
         recipe = recipe.with_values(learning_rate=test.rate)
-    members: list[State] = []
-    histories: list[list[Epoch]] = []
-    interrupted: list[int] = []
-    unknown: tuple[str, ...] = ()
-    for member in range(recipe.ensemble):
-        seed = (job.seed + member) % 2**32
-        module, unknown = _begun(architecture, recipe, seed)
-        name = "" if recipe.ensemble == 1 else f"network {member + 1} of {recipe.ensemble}: "
-        try:
-            with ranks.together():
-                history = fit(
-                    module,
-                    train,
-                    val,
-                    job.task,
-                    recipe,
-                    seed=seed,
-                    progress=_named(job.progress, name),
-                    checkpoint=place.checkpoint(member, is_writer=ranks.is_first),
-                    journal=place.tables(member, recipe.ensemble) if ranks.is_first else None,
-                    ranks=ranks,
-                    on_interrupt=partial(interrupted.append, member),
-                )
-        except KeyboardInterrupt:
-            if not members:
-                raise
-            interrupted.append(member)
-            break
-        histories.append(history)
-        members.append(arrays_of(module))
-        if interrupted:
-            break
-    stopped = [len(history) for history in histories if len(history) < (recipe.epochs or 0)]
+    with place.held():
+        trained = _trained(job, architecture, recipe, place, ranks, train, val)
+    members, histories = trained.states, trained.histories
     learnt: dict[str, Any] = {
         "method": "gradient descent from random weights",
         "recipe": recipe.json(),
@@ -102,8 +71,7 @@ def train_from_scratch(
         "unreadable": failures_json((*train.failures, *val.failures)),
         "notes": [
             *([_replaced(listed, classes)] if listed != classes else []),
-            *([f"Of the layers whose biases start from 1 there is no {', '.join(unknown)}."] if unknown else []),
-            *([_stopped(stopped[0], recipe)] if stopped and recipe.schedule != "plateau" else []),
+            *trained.notes,
             *([_fewer(len(members), recipe)] if len(members) < recipe.ensemble else []),
         ],
     }
@@ -120,6 +88,65 @@ def train_from_scratch(
         members=len(members),
         crops=recipe.crops,
     )
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The networks that were trained, one or several.
+
+    Attributes:
+        states: the weights of each.
+        histories: how it went, epoch by epoch.
+        notes: what should be said of it.
+    """
+
+    states: list[State] = field(default_factory=list)
+    histories: list[list[Epoch]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _trained(
+    job: Job, architecture: Architecture, recipe: Recipe, place: Place, ranks: Ranks, train: Pixels, val: Pixels
+) -> _Trained:
+    """One network after the other; Ctrl-C ends them all, and leaves out a later one that has no epoch yet."""
+    trained = _Trained()
+    was_interrupted = False
+
+    def interrupt() -> None:
+        nonlocal was_interrupted
+        was_interrupted = True
+
+    for member in range(recipe.ensemble):
+        seed = (job.seed + member) % 2**32
+        module, unknown = _begun(architecture, recipe, seed)
+        if unknown and member == 0:
+            trained.notes.append(f"Of the layers whose biases start from 1 there is no {', '.join(unknown)}.")
+        name = "" if recipe.ensemble == 1 else f"network {member + 1} of {recipe.ensemble}: "
+        try:
+            with ranks.together():
+                history = fit(
+                    module,
+                    train,
+                    val,
+                    job.task,
+                    recipe,
+                    seed=seed,
+                    progress=_named(job.progress, name),
+                    checkpoint=place.checkpoint(member, is_writer=ranks.is_first),
+                    journal=place.tables(member, recipe.ensemble) if ranks.is_first else None,
+                    ranks=ranks,
+                    on_interrupt=interrupt,
+                    on_note=_noting(trained.notes, name),
+                )
+        except KeyboardInterrupt:
+            if not trained.states:
+                raise
+            break
+        trained.histories.append(history)
+        trained.states.append(arrays_of(module))
+        if was_interrupted:
+            break
+    return trained
 
 
 def _begun(architecture: Architecture, recipe: Recipe, seed: int) -> tuple[nn.Module, tuple[str, ...]]:
@@ -163,15 +190,13 @@ def _replaced(listed: int, classes: int) -> str:
     return f"The listing ends in {listed:,} class scores; the last layer was made anew with {classes:,}, one a class."
 
 
-def _stopped(epochs: int, recipe: Recipe) -> str:
-    return (
-        f"Training ended after {epochs} of {recipe.epochs} epochs, by Ctrl-C or because the loss was no longer a "
-        "number; the best epoch was kept."
-    )
-
-
 def _fewer(members: int, recipe: Recipe) -> str:
     return f"Ctrl-C ended training after {members} of {recipe.ensemble} networks; these are averaged."
+
+
+def _noting(told: list[str], name: str) -> Callable[[str], None]:
+    """What keeps a note on a network; where there are several, its name is put before it."""
+    return lambda note: told.append(f"{name.capitalize()}{note[0].lower()}{note[1:]}" if name else note)
 
 
 def _named(progress: Progress, name: str) -> Progress:

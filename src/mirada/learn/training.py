@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import shlex
@@ -16,8 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mirada.arch import Architecture
-from mirada.backbone import BUILTIN, Backbone, find
+from mirada.backbone import Backbone
 from mirada.backbone.body import Body
 from mirada.data import Part, Sample, read, split
 from mirada.data.views import policy_for
@@ -28,15 +25,16 @@ from mirada.image.policy import POLICIES, Policy
 from mirada.learn.depths import Options, Retrain
 from mirada.learn.evaluation import Evaluation, evaluation_of
 from mirada.learn.job import Job, failures_json
+from mirada.learn.key import check_same, key_of
 from mirada.learn.ladder import Answers, climb
 from mirada.learn.place import Place
-from mirada.learn.recipes import Recipe, find_recipe
+from mirada.learn.recipes import Recipe
+from mirada.learn.request import request_of
 from mirada.learn.scores import fit_temperature, sure_threshold
-from mirada.machine.ranks import is_first_rank, rank_count
+from mirada.machine.ranks import is_first_rank
 from mirada.model import Model, load
 from mirada.model.store import check_new, free_place, is_unfinished, save, sha256
 from mirada.progress import Progress, silent
-from mirada.version import __version__
 from mirada.words import duration
 
 __all__ = ["check_place", "train"]
@@ -112,21 +110,20 @@ def train(
     begin = time.perf_counter()
     if out is not None:
         check_place(Path(out), Path(data))
-    chosen = find_recipe(recipe or "modern") if not isinstance(recipe, Recipe) else recipe
-    if network is None:
-        network = BUILTIN if recipe is None else chosen.network or "lenet5"
-    source = find(os.fspath(network))
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"the seed must be from 0 to {2**32 - 1:,}, got {seed}")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     climbing = {"retrain": retrain, "minutes": minutes, "until": until}
-    others = {"recipe": recipe, "journal": journal}
-    _check_options(source, given | others | {"set": settings or None}, climbing, weights is not None)
-    finds_rate = learning_rate == "find"
-    if "network" in (settings or {}):
-        raise UsageError("--set network is not for choosing one: name it with --from")
-    asked = {name: value for name, value in given.items() if value is not None and value != "find"}
-    chosen = chosen.with_values(**dict(settings or {}) | asked)
+    request = request_of(
+        network,
+        recipe,
+        given,
+        settings or {},
+        climbing,
+        augment=augment,
+        has_journal=journal is not None,
+        has_weights=weights is not None,
+        seed=seed,
+    )
+    source, chosen = request.source, request.recipe
     if not isinstance(source, Backbone):
         import_ahead()
     dataset = read(data)
@@ -142,11 +139,11 @@ def train(
     job = Job(dataset, parts, seed, progress)
     content = None if weights is None else _content_of(Path(weights))
     told = None if policy is None else policy.to_json()
-    how = climbing if isinstance(source, Backbone) else {"recipe": chosen.json(), "finds_rate": finds_rate}
-    key = _key(job, source, how | {"weights": content, "augment": told, "mirror": mirror})
+    how = climbing if isinstance(source, Backbone) else {"recipe": chosen.json(), "finds_rate": request.finds_rate}
+    key = key_of(job, source, how | {"weights": content, "augment": told, "mirror": mirror})
     begun = _begun(out, key)
     place = Place(None if out is None else kept_beside(Path(out)), key, None if journal is None else Path(journal))
-    if resume and begun is None and (place.folder is None or not place.folder.is_dir()):
+    if resume and begun is None and not place.is_begun:
         raise UsageError(f"there is no interrupted training of {out} to take up: leave --resume out to begin one")
 
     def keep(model: Model) -> None:
@@ -170,7 +167,7 @@ def train(
         from mirada.learn.ranks import leave_ranks
         from mirada.learn.scratch import train_from_scratch
 
-        model, val_answers = train_from_scratch(job, source, chosen, place, finds_rate=finds_rate), None
+        model, val_answers = train_from_scratch(job, source, chosen, place, finds_rate=request.finds_rate), None
         leave_ranks()
         if not is_first_rank():
             return model
@@ -187,7 +184,7 @@ def train(
     if out is None:
         return model
     options: dict[str, Any] = {
-        "from": os.fspath(network),
+        "from": request.network,
         "recipe": recipe.name if isinstance(recipe, Recipe) else recipe,
     }
     options |= {"seed": seed, "group": group, "weights": weights, **given}
@@ -251,21 +248,6 @@ def _command(data: str | os.PathLike[str], options: dict[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _key(job: Job, source: Architecture | Backbone, options: dict[str, Any]) -> str:
-    """What makes two calls the same: the images in their parts, the network, the options, the version."""
-    content = [
-        {
-            part: [(entry.key, entry.label, entry.sha256) for entry in entries]
-            for part, entries in job.parts.manifest.parts.items()
-        },
-        source.name,
-        options,
-        job.seed,
-        __version__,
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _content_of(file: Path) -> str:
     """Its SHA-256; of one that cannot be read, which is refused where it is needed, the name."""
     try:
@@ -279,10 +261,7 @@ def _begun(out: str | os.PathLike[str] | None, key: str) -> Model | None:
     if out is None or not is_unfinished(Path(out)):
         return None
     model = load(out)
-    if model.training.get("key") != key:
-        raise UsageError(
-            f"{out} holds an unfinished training of other images or options: give another name with -o, or move it away"
-        )
+    check_same(Path(out), str(model.training.get("key")), key)
     return model
 
 
@@ -301,36 +280,6 @@ def check_place(out: Path, data: Path) -> None:
         raise UsageError(
             f"{out} lies inside the data {data}, where nothing is written: give a place outside it with -o"
         )
-
-
-def _check_options(
-    source: Architecture | Backbone, settings: dict[str, Any], climbing: dict[str, Any], has_weights: bool
-) -> None:
-    """Refuse what contradicts itself before anything is read."""
-    given = [name for name, value in settings.items() if value is not None]
-    if isinstance(source, Backbone) and given:
-        raise UsageError(
-            f"--{given[0].replace('_', '-')} is for training a listing from scratch, such as --from lenet5: "
-            f"{source.name} is pretrained, and climbs the ladder by its own recipe"
-        )
-    asked = [name for name, value in climbing.items() if value not in (None, "auto")]
-    if isinstance(source, Architecture) and asked:
-        raise UsageError(f"--{asked[0]} is for a pretrained network: a listing is trained whole, from scratch")
-    if has_weights and (isinstance(source, Architecture) or source.is_builtin):
-        other = "its own are built in" if isinstance(source, Backbone) else "a listing starts from scratch"
-        raise UsageError(f"--weights is for a pretrained network, such as --from timm:resnet18; {other}")
-    retrain, minutes, until = climbing["retrain"], climbing["minutes"], climbing["until"]
-    if not (
-        retrain in ("auto", "head", "all")
-        or (isinstance(retrain, int) and not isinstance(retrain, bool) and retrain >= 1)
-    ):
-        raise UsageError(f"--retrain must be auto, head, all or a number of stages from 1, got {retrain}")
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise UsageError(f"--minutes must be a number above 0, got {minutes}")
-    if until is not None and not 0 < until <= 1:
-        raise UsageError(f"--until must be an accuracy above 0 and up to 1, such as 0.9, got {until}")
-    if isinstance(source, Backbone) and rank_count() > 1:
-        raise UsageError(f"several processes train a listing from scratch; {source.name} climbs the ladder in one")
 
 
 def _finished(model: Model, job: Job, val_answers: Answers | None) -> tuple[Model, dict[Part, Evaluation]]:

@@ -98,7 +98,8 @@ def _layer(parameter: str) -> str:
 
 def _diverged(loss: float, where: str, recipe: Recipe, rate: float) -> str:
     limit = "" if recipe.clip else ", or limit the gradient: --set clip=1"
+    most = "" if math.isclose(rate, recipe.learning_rate) else f" (it is {recipe.learning_rate:.3g} at most)"
     return (
-        f"the loss is {loss:.4g} {where}: training diverged at a learning rate of {rate:.3g}. Try a smaller one: "
+        f"the loss is {loss:.4g} {where}: training diverged at a learning rate of {rate:.3g}{most}. Try a smaller one: "
         f"--learning-rate {recipe.learning_rate / 10:g}{limit}"
     )

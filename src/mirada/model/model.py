@@ -23,6 +23,7 @@ from mirada.engine.program import body_program
 from mirada.errors import DataError, ImageError, UsageError
 from mirada.image import Preparation
 from mirada.model.prediction import Prediction
+from mirada.stores import check_here
 from mirada.tasks import Classify
 
 if TYPE_CHECKING:
@@ -146,12 +147,17 @@ class Model:
 
         Raises:
             DataError: nothing exists at any of the paths of a list, or, at the end, there was no image in them.
-            UsageError: `top` is below 1, or, at its turn, something is neither a path nor such an array.
+            UsageError: `top` is below 1, an archive or an address in object storage is given, or, at its turn,
+                something is neither a path nor such an array.
         """
         if top < 1:
             raise UsageError(f"top must be at least 1, got {top}")
         if isinstance(images, (str, os.PathLike)) or (isinstance(images, np.ndarray) and images.ndim < 4):
             images = [images]
+        if isinstance(images, Sequence):
+            for image in images:
+                if isinstance(image, (str, os.PathLike)):
+                    check_here(os.fspath(image))
         if isinstance(images, Sequence) and not any(map(_exists, images)):
             what = ", ".join(map(str, images[:5]))
             raise DataError(f"nothing exists at {what}" if images else "no image was given")

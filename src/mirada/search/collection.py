@@ -27,6 +27,7 @@ from mirada.data.walk import is_folder, skip_notes, walk
 from mirada.errors import DataError
 from mirada.search.table import RESERVED
 from mirada.search.where import ColumnKind
+from mirada.stores import check_here
 from mirada.words import visible
 
 __all__ = ["Collection", "Found", "collect", "is_below"]
@@ -102,7 +103,11 @@ def collect(images: Iterable[str | os.PathLike[str]]) -> Collection:
     Raises:
         DataError: nothing exists at one of the paths, a folder cannot be opened, a table cannot be read, or there is no
             image at all.
+        UsageError: an archive, or an address in object storage, is given.
     """
+    images = list(images)
+    for image in images:
+        check_here(os.fspath(image))
     given = [Path(os.path.abspath(image)) for image in images]  # noqa: PTH100  Path.resolve would follow links
     found: dict[bytes, Found] = {}
     columns: dict[str, ColumnKind] = {}

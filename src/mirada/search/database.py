@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from mirada.errors import UsageError
+from mirada.stores import is_far, remedy, sentence
 
 __all__ = ["connected", "explained", "opened"]
 
@@ -60,9 +60,6 @@ def explained(place: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        said = re.split(r",? ?/\S+\.rs:\d", first)[0]  # where in the source of LanceDB says nothing to anybody
-        raise UsageError(
-            f"{place}: the index cannot be read or written: {said}\n"
-            "  try again; if that does not help, remove the index and make it anew: the images are not touched"
-        ) from error
+        anew = "Try again; if that does not help, remove the index and make it anew: the images are not touched."
+        advice = remedy(place) if is_far(place) else anew
+        raise UsageError(f"{place}: the index cannot be read or written: {sentence(error)}\n  {advice}") from error

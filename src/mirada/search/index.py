@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import DataError, UsageError
-from mirada.files import is_far
 from mirada.image import decode
 from mirada.image.decode import read_file
 from mirada.page import write_page
@@ -32,6 +31,7 @@ from mirada.search.places import unit
 from mirada.search.similar import Group
 from mirada.search.table import Table
 from mirada.search.where import sql_of
+from mirada.stores import is_far
 
 __all__ = ["Index", "index", "open_index"]
 

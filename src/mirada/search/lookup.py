@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import DataError
-from mirada.files import is_far
 from mirada.search import cells
 from mirada.search.cells import Cells
 from mirada.search.database import explained
 from mirada.search.effort import Effort, measured
 from mirada.search.nearest import Nearest, nearest
 from mirada.search.table import Row, Table
+from mirada.stores import is_far
 
 __all__ = ["IN_MEMORY", "Approximate", "Exact", "Lookup", "Scan", "is_ready", "lookup", "prepare"]
 

@@ -27,10 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.errors import DataError, UsageError
-from mirada.files import is_far
 from mirada.search.database import connected, explained, opened
 from mirada.search.where import ColumnKind
 from mirada.search.writer import OLD
+from mirada.stores import is_far
 from mirada.words import visible
 
 if TYPE_CHECKING:

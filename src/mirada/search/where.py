@@ -20,6 +20,7 @@ taken after April 2024.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -219,7 +220,9 @@ class _Reader:
             raise self._refused("the name of a column")
         name = token.text if token.kind == "word" else token.text[1:-1].replace('""', '"')
         if name not in self.columns:
-            raise UsageError(f"--where: there is no column {name!r}; there are {', '.join(self.columns)}")
+            near = difflib.get_close_matches(name, self.columns, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"--where: there is no column {name!r}; there are {', '.join(self.columns)}.{meant}")
         return name, self.columns[name]
 
     def _value(self, name: str, kind: ColumnKind) -> str:

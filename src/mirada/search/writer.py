@@ -20,8 +20,9 @@ from typing import Any, Final
 
 from mirada.data.walk import is_system
 from mirada.errors import UsageError
-from mirada.files import is_far
+from mirada.files import lock_file
 from mirada.search.database import connected, explained, opened
+from mirada.stores import is_far
 
 __all__ = ["check_free", "writing"]
 
@@ -62,7 +63,7 @@ def _locked(folder: Path) -> Iterator[None]:
         raise UsageError(f"{folder}: the index cannot be written there ({error.strerror})") from error
     try:
         with explained(str(folder)):
-            is_ours = _lock(descriptor)
+            is_ours = lock_file(descriptor)
         if not is_ours:
             raise UsageError(f"{folder}: another process is writing to this index: wait until it is done")
         yield
@@ -89,25 +90,6 @@ def check_free(place: str) -> None:
         raise UsageError(
             f"{folder} holds other things, such as '{min(strange)}': name a new folder for the index with -o"
         )
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock a file for this process; False where another has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

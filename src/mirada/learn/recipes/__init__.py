@@ -9,6 +9,6 @@
 | vgg | VGG's of 2014: AlexNet's with larger batches and another beginning |
 """
 
-from mirada.learn.recipes.recipe import RECIPES, Recipe, find_recipe, read_recipe
+from mirada.learn.recipes.recipe import RECIPES, Recipe, find_recipe, plain_values, read_recipe
 
-__all__ = ["RECIPES", "Recipe", "find_recipe", "read_recipe"]
+__all__ = ["RECIPES", "Recipe", "find_recipe", "plain_values", "read_recipe"]

@@ -6,6 +6,7 @@ Does not know: torch, pictures, which network is trained.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
@@ -18,7 +19,7 @@ from mirada.errors import UsageError
 from mirada.image.policy import Policy
 from mirada.image.prepare import is_number, is_whole
 
-__all__ = ["RECIPES", "Recipe", "find_recipe", "read_recipe"]
+__all__ = ["RECIPES", "Recipe", "find_recipe", "plain_values", "read_recipe"]
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "plateau", "steps", "constant"]
@@ -214,12 +215,36 @@ def read_recipe(text: str, source: str) -> Recipe:
         UsageError: it cannot be understood; the message begins with the source.
     """
     try:
-        content = yaml.safe_load(text)
+        content = plain_values(text)
         return Recipe.from_values({"name": Path(source).stem, **content} if isinstance(content, Mapping) else content)
     except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{source}: the recipe is not YAML ({' '.join(str(error).split())})") from error
+        where = str(error).replace('in "<unicode string>", ', "")
+        raise UsageError(f"{source}: the recipe is not YAML ({' '.join(where.split())})") from error
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Plain values as in YAML 1.2, where 1e-3 is a number: in 1.1 it is a text, as it has no point."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+|[0-9]*\.[0-9]+|[0-9]+\.)[eE][-+]?[0-9]+$"),
+    [*"-+.0123456789"],
+)
+
+
+def plain_values(text: str) -> Any:
+    """What YAML says, in plain values: texts, numbers, truths, lists and mappings.
+
+    Raises:
+        yaml.YAMLError: it is none.
+
+    >>> plain_values("{learning_rate: 1e-3, name: 1e}")
+    {'learning_rate': 0.001, 'name': '1e'}
+    """
+    return yaml.load(text, _Loader)
 
 
 def _wrong(name: str, expected: str, found: object) -> UsageError:

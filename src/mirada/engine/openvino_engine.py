@@ -75,12 +75,12 @@ class OpenVinoEngine(Engine):
         self._network = _openvino().Core().compile_model(folder / FILE, "CPU", settings)
         self.precision: str = self._network.get_property("INFERENCE_PRECISION_HINT").to_string()
         self._at_once = threads + 1
-        self._idle: list[Any] = []
+        self._idle: list[_Request] = []
 
     def stream(self, items: Iterable[tuple[Tag, NDArray[np.uint8] | None]]) -> Iterator[tuple[Tag, Outputs | None]]:
         """See `Engine.stream`. Several streams may be open at once, each with requests of its own."""
         taken = [self._idle_request() for _ in range(self._at_once)]
-        free, waiting = deque(taken), deque[tuple[Tag, Any]]()
+        free, waiting = deque(taken), deque[tuple[Tag, _Request | None]]()
         try:
             for tag, pixels in items:
                 if pixels is None:
@@ -89,32 +89,59 @@ class OpenVinoEngine(Engine):
                     while not free:
                         yield self._first(waiting, free)
                     request = free.popleft()
-                    request.start_async({0: np.ascontiguousarray(pixels)[np.newaxis]})
+                    request.start(pixels)
                     waiting.append((tag, request))
                 while waiting and waiting[0][1] is None:
                     yield self._first(waiting, free)
             while waiting:
                 yield self._first(waiting, free)
         finally:
-            for _, request in waiting:
-                if request is not None:
-                    request.wait()
+            for _, on_its_way in waiting:
+                if on_its_way is not None:
+                    on_its_way.wait()
             self._idle += taken
 
-    def _idle_request(self) -> Any:
+    def _idle_request(self) -> _Request:
         try:
             return self._idle.pop()
         except IndexError:
-            return self._network.create_infer_request()
+            return _Request(self._network)
 
-    def _first(self, waiting: deque[tuple[Tag, Any]], free: deque[Any]) -> tuple[Tag, Outputs | None]:
+    def _first(self, waiting: deque[tuple[Tag, _Request | None]], free: deque[_Request]) -> tuple[Tag, Outputs | None]:
         tag, request = waiting.popleft()
         if request is None:
             return tag, None
-        request.wait()
-        outputs = tuple(np.array(request.get_output_tensor(i).data[0]) for i in range(len(self._network.outputs)))
+        outputs = request.finish()
         free.append(request)
         return tag, outputs
+
+
+class _Request:
+    """One image on its way through a compiled network, in memory that is the request's own.
+
+    Pixels are written to it directly: handing over an array, as OpenVINO's Python does, takes 0.5 ms an image.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self._request = network.create_infer_request()
+        self._pixels = self._request.get_input_tensor(0).data[0]  # (h, w, C) uint8
+        self._outputs = [self._request.get_output_tensor(i).data[0] for i in range(len(network.outputs))]
+
+    def start(self, pixels: NDArray[np.uint8]) -> None:
+        """Begin with an image (h, w, C)."""
+        if pixels.shape != self._pixels.shape or pixels.dtype != self._pixels.dtype:
+            raise ValueError(f"expected {self._pixels.dtype} {self._pixels.shape}, got {pixels.dtype} {pixels.shape}")
+        self._pixels[...] = pixels
+        self._request.start_async()
+
+    def wait(self) -> None:
+        """Until it is done."""
+        self._request.wait()
+
+    def finish(self) -> Outputs:
+        """Wait, then copy the outputs."""
+        self._request.wait()
+        return tuple(np.array(output) for output in self._outputs)
 
 
 def convert(module: Any, input_shape: tuple[int, int, int], folder: Path) -> None:

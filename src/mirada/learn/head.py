@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,8 +148,21 @@ def _minimised(loss_of: LossAndGradient, start: NDArray[np.float64]) -> NDArray[
 
     # Stopped early is as good: the strength is chosen by the result.
     options = {"maxiter": 200, "maxcor": 5, "ftol": 1e-5, "gtol": 1e-6}
-    found: NDArray[np.float64] = minimize(loss_of, start, jac=True, method="L-BFGS-B", options=options).x
+    with _scipy_on_one_thread():
+        found: NDArray[np.float64] = minimize(loss_of, start, jac=True, method="L-BFGS-B", options=options).x
     return found
+
+
+def _scipy_on_one_thread() -> AbstractContextManager[object]:
+    """Keep the threads of scipy's own copy of OpenBLAS from waiting for work on the processors that numpy's copy needs.
+
+    They spin for some milliseconds after each call: both copies with all threads take three times as long.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    pools = ThreadpoolController()
+    own = [pool.filepath for pool in pools.lib_controllers if "scipy" in Path(pool.filepath).parent.name]
+    return pools.select(filepath=own).limit(limits=1)  # type: ignore[no-any-return]
 
 
 def _loss(

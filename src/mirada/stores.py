@@ -65,7 +65,7 @@ def check_scheme(address: str) -> None:
 def remedy(address: str) -> str:
     """What to look at where a store does not give what was asked for."""
     variables = SCHEMES.get(urlsplit(address).scheme)
-    keys = f", and at the variables {variables}" if variables else ""
+    keys = f", and at these variables: {variables}" if variables else ""
     return f"Look at the network, at the names of the bucket and of what is in it{keys}."
 
 

@@ -252,7 +252,7 @@ def test_sure_answers_and_how_many_of_them_are_right() -> None:
     [
         (None, "No probability", "above which 95% right answers can be promised"),
         (0.99, "0.0%", "of the answers (0) have a probability of 99.0% or more"),
-        (0.0, "100.0%", "of the answers (4) have a probability of 0.0% or more"),
+        (0.0, "100.0%", "of the answers: all 4 count as sure. Of these"),
     ],
 )
 def test_no_answer_is_sure_or_all_are(sure_from: float | None, figure: str, words: str) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from mirada.engine.process import LITTLE_WORK, keep_freed_memory, prepare_process
+from mirada.engine.process import LITTLE_WORK, give_back_freed_memory, keep_freed_memory, prepare_process
 
 
 @pytest.mark.parametrize(("work", "expected"), [(None, 3), (LITTLE_WORK, 3), (LITTLE_WORK - 1, 1)])
@@ -21,10 +22,11 @@ def test_the_threads_are_those_that_the_process_may_use(
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("tell", [give_back_freed_memory, keep_freed_memory])
 @pytest.mark.parametrize(("library", "expected"), [("glibc", True), ("musl", False), ("", False)])
-def test_freed_memory_is_kept_where_the_c_library_can(
-    library: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+def test_freed_memory_is_given_back_or_kept_where_the_c_library_can(
+    tell: Callable[[], bool], library: str, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if platform.libc_ver()[0] == "glibc" or library != "glibc":
         monkeypatch.setattr("platform.libc_ver", lambda: (library, ""))
-        assert keep_freed_memory() is expected
+        assert tell() is expected

@@ -11,7 +11,7 @@ from typing import Final
 
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["LITTLE_WORK", "import_ahead", "keep_freed_memory", "prepare_process"]
+__all__ = ["LITTLE_WORK", "give_back_freed_memory", "import_ahead", "keep_freed_memory", "prepare_process"]
 
 LITTLE_WORK: Final = 20_000_000
 """Multiply-adds, of a batch to train on or an image to run, below which a second thread costs more than it brings
@@ -21,6 +21,7 @@ LITTLE_WORK: Final = 20_000_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt in glibc's malloc.h
 _KEPT_BYTES = 512 * 2**20
 _LARGEST_FROM_HEAP = 256 * 2**20, 32 * 2**20
+_LARGEST_KEPT = 2**20
 
 
 def prepare_process(multiply_adds: int | None = None) -> None:
@@ -62,9 +63,27 @@ def keep_freed_memory() -> bool:
     which can cost more than the arithmetic. Older releases allow 32 MiB at most for what comes from the heap. Where
     the C library is another, nothing is changed.
     """
-    if platform.libc_ver()[0] != "glibc":
+    libc = _glibc()
+    if libc is None:
         return False
-    libc = ctypes.CDLL(None)
     is_from_heap = any(libc.mallopt(_M_MMAP_THRESHOLD, size) for size in _LARGEST_FROM_HEAP)
     is_kept = libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
     return bool(is_from_heap and is_kept)
+
+
+def give_back_freed_memory() -> bool:
+    """Let the C library give each block above 1 MiB back to the system once it is free; whether it does.
+
+    By default glibc learns from the first large block that is freed to take the next one, of up to 32 MiB, from a heap
+    of the thread, and no block below others that are in use leaves a heap again. What many threads read in turn then
+    adds up. Where the C library is another, nothing is changed.
+    """
+    libc = _glibc()
+    if libc is None:
+        return False
+    return bool(libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT) and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST_KEPT))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The C library; None where it is another."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

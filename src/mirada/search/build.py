@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mirada.backbone import BUILTIN
 from mirada.data.threads import map_items
+from mirada.engine.process import give_back_freed_memory
 from mirada.errors import ImageError
 from mirada.image.decode import decode, read_file
 from mirada.image.facts import facts
@@ -92,6 +93,7 @@ def build(
         unchanged = _Run(there, makes, collection, lambda: None, silent).unchanged()
         if unchanged is not None:
             return unchanged
+    give_back_freed_memory()
     with writing(place) as before_change:
         table = Table.find(place) or _created(place, makes)
         # another process may have made it just now

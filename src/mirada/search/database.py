@@ -35,6 +35,7 @@ def opened(database: Any, name: str) -> Any:
 def _lancedb() -> ModuleType:
     """LanceDB, imported without its client of catalogue servers, which takes as long as all the rest."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # it would tell on standard error of each new table
+    os.environ.setdefault("LANCE_DEFAULT_FRAGMENT_READAHEAD", "1")  # it would read all pieces of a table at once
     client = "lance_namespace_urllib3_client"
     spec = None if {client, "lancedb"} & set(sys.modules) else importlib.util.find_spec(client)
     if spec is not None:

@@ -24,7 +24,7 @@ from mirada.engine import Choice, Engine, kept_choices, open_engine, probe
 from mirada.engine import choice as choosing
 from mirada.engine.choice import CANDIDATES, REFERENCE, Candidate
 from mirada.engine.openvino_engine import OpenVinoEngine, Precision, _openvino
-from mirada.engine.process import LITTLE_WORK
+from mirada.engine.process import LITTLE_NETWORK
 from mirada.image import Preparation
 from mirada.machine import available_cpus
 
@@ -519,12 +519,12 @@ def test_without_openvino_torch_runs_the_network(
 
 
 def test_little_work_is_left_to_torch(plant: _Plant, commands: list[list[str]], cache_of_its_own: Path) -> None:
-    engine = open_engine(program_of("little", LITTLE_WORK - 1), candidates=[plant("known")])
+    engine = open_engine(program_of("little", LITTLE_NETWORK - 1), candidates=[plant("known")])
     assert (engine.name, engine.note) == (REFERENCE, None)
     assert commands == []
     assert list((cache_of_its_own / "engines").iterdir()) == []
     assert_gives_the_right_numbers(engine)
-    assert open_engine(program_of("much", LITTLE_WORK), candidates=[plant("known")]).name == "openvino f32"
+    assert open_engine(program_of("much", LITTLE_NETWORK), candidates=[plant("known")]).name == "openvino f32"
 
 
 def test_running_needs_no_torch(plant: _Plant) -> None:

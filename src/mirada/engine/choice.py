@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mirada.engine import openvino_engine
 from mirada.engine.engine import Engine
-from mirada.engine.process import LITTLE_WORK, prepare_process
+from mirada.engine.process import LITTLE_NETWORK, prepare_process
 from mirada.engine.program import Program
 from mirada.image import Preparation, decode
 from mirada.machine import cache_folder, machine, written_aside
@@ -137,7 +137,7 @@ def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATE
         tries_all: whether everything is tried anew where a candidate was not tried, because another network of the
             family told which one is likely the best, or had an accident.
     """
-    is_little = program.multiply_adds is not None and program.multiply_adds < LITTLE_WORK
+    is_little = program.multiply_adds is not None and program.multiply_adds < LITTLE_NETWORK
     folder = cache_folder("engines") / program.key[:32]
     choice = None if is_little else _read(folder / _CHOICE)
     if choice and choice.holds_for(program) and not (tries_all and _has_more_to_try(choice, candidates)):

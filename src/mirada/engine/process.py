@@ -11,12 +11,20 @@ from typing import Final
 
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["LITTLE_WORK", "give_back_freed_memory", "import_ahead", "keep_freed_memory", "prepare_process"]
+__all__ = [
+    "LITTLE_NETWORK",
+    "LITTLE_WORK",
+    "give_back_freed_memory",
+    "import_ahead",
+    "keep_freed_memory",
+    "prepare_process",
+]
 
-LITTLE_WORK: Final = 20_000_000
-"""Multiply-adds, of a batch to train on or an image to run, below which a second thread costs more than it brings
-(measured with LeNet-5).
-"""
+LITTLE_NETWORK: Final = 20_000_000
+"""Multiply-adds of an image below which torch runs a network: to convert and try it takes longer than to run it."""
+
+LITTLE_WORK: Final = 10_000_000
+"""Multiply-adds at once below which a second thread brings little (measured with LeNet-5)."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt in glibc's malloc.h
 _KEPT_BYTES = 512 * 2**20

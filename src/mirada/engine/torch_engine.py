@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mirada.engine.engine import Engine, Outputs, Tag
-from mirada.engine.process import LITTLE_WORK
+from mirada.engine.process import LITTLE_NETWORK
 from mirada.engine.program import Program
 from mirada.image import Preparation
 
@@ -115,4 +115,4 @@ class TorchEngine(Engine):
 
 def _is_little(multiply_adds: int | None) -> bool:
     """Of one image: whether eight of them are little work."""
-    return multiply_adds is not None and multiply_adds * BATCH_SIZES[-1] < LITTLE_WORK
+    return multiply_adds is not None and multiply_adds * BATCH_SIZES[-1] < LITTLE_NETWORK

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 import numpy as np
 import torch
@@ -33,6 +34,9 @@ from mirada.progress import Progress, silent
 from mirada.tasks import Task
 
 __all__ = ["Epoch", "fit"]
+
+JUDGED_AT_ONCE: Final = 2**18
+"""Pixels, of so many little pictures that the time between the layers no longer counts."""
 
 
 def fit(
@@ -157,11 +161,11 @@ def _judged(
         return None, None
     assert recipe.batch_size is not None
     loss, right, seen = 0.0, 0, 0
+    width, height = val.preparation.size_wh
+    size = max(recipe.batch_size, JUDGED_AT_ONCE // (width * height))
     network.eval()
     with torch.inference_mode():
-        for pixels, class_ids in val.batches(
-            in_batches(np.arange(ranks.rank, len(val), ranks.count), recipe.batch_size)
-        ):
+        for pixels, class_ids in val.batches(in_batches(np.arange(ranks.rank, len(val), ranks.count), size)):
             outputs: Tensor = network(normalised(torch.from_numpy(pixels).to(device), val.preparation))
             logits = outputs.float().cpu().numpy()
             loss += float(cross_entropies(logits, class_ids).sum())

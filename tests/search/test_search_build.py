@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mirada.engine import open_engine
 from mirada.errors import DataError, UsageError
 from mirada.search import Index, index
 from mirada.search.embedder import Embedder
@@ -203,3 +204,24 @@ def test_a_place_that_holds_something_else(photos: Path, tmp_path: Path, snapsho
     with pytest.raises(UsageError, match="is a file"):
         index(photos, photos / "dots" / "00.png")
     assert snapshot(photos) == before
+
+
+def test_memory_is_given_back_but_where_the_network_keeps_it(
+    photos: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def noting(what: str, function: Callable) -> Callable:
+        def noted(*args, **options):
+            told.append(what)
+            return function(*args, **options)
+
+        return noted
+
+    monkeypatch.setattr("mirada.search.embedder.open_engine", noting("network", open_engine))
+    monkeypatch.setattr(Table, "tidy", noting("tidy", Table.tidy))
+    for module in ("build", "embedder"):
+        give_back = noting("given back", lambda: True)
+        monkeypatch.setattr(f"mirada.search.{module}.give_back_freed_memory", give_back)
+    index(photos, place)
+    assert told == ["given back", "network", "given back", "tidy"]

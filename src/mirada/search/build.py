@@ -87,13 +87,13 @@ def build(
     """Make an index of images, or bring one up to date; see `mirada.search.index`."""
     check_free(place)
     collection = images if isinstance(images, Collection) else collect(images)
+    give_back_freed_memory()  # before the network is opened: torch keeps what it frees, and says so itself
     there = Table.find(place)
     makes = embedder(network or BUILTIN, layer) if there is None else _of(there, network, layer)
     if there is not None:
         unchanged = _Run(there, makes, collection, lambda: None, silent).unchanged()
         if unchanged is not None:
             return unchanged
-    give_back_freed_memory()
     with writing(place) as before_change:
         table = Table.find(place) or _created(place, makes)
         # another process may have made it just now

@@ -18,6 +18,7 @@ from mirada.backbone import BUILTIN, Backbone, find
 from mirada.backbone.body import Body
 from mirada.engine import Engine, Program, open_engine
 from mirada.engine.engine import Outputs, Tag
+from mirada.engine.process import give_back_freed_memory
 from mirada.errors import ModelError, UsageError
 from mirada.image import Preparation
 from mirada.search.embedding import Maker, check_same_maker
@@ -92,6 +93,7 @@ class Embedder:
     def rest(self) -> None:
         """Give the memory of the network back, until something is to be seen again."""
         self.__dict__.pop("engine", None)
+        give_back_freed_memory()
 
     @cached_property
     def projection(self) -> Projection | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["counted", "duration", "last_stages", "percent", "visible"]
+__all__ = ["counted", "duration", "known_words", "last_stages", "meant", "nearest_word", "percent", "visible"]
 
 _KEPT = "\n\u200c\u200d"
 """Controls that are needed: the end of a line, and two joiners that emoji and several scripts are written with."""
@@ -32,6 +33,36 @@ def duration(seconds: float) -> str:
     """
     unit, size = ("s", 1) if seconds < 59.5 else ("min", 60) if seconds < 5_970 else ("h", 3_600)
     return f"{seconds / size:.{1 if seconds / size < 9.95 else 0}f} {unit}".replace(".0 ", " ")
+
+
+def nearest_word(word: str, known: Iterable[str], least: float = 0.6) -> str | None:
+    """The known word most like one that is not known; None where none is alike by at least so much of 1."""
+    import difflib  # costs milliseconds that only an error should pay
+
+    by_lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=least)
+    return by_lower[found[0]] if found else None
+
+
+def meant(word: str, known: Iterable[str], least: float = 0.6) -> str:
+    """The end of a message about a word that is not known: which one may be meant, or nothing.
+
+    >>> meant("vgg61", ["lenet5", "vgg16"]), meant("x", ["vgg16"])
+    (" Did you mean 'vgg16'?", '')
+    """
+    near = nearest_word(word, known, least)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def known_words(word: str, known: Iterable[str]) -> str:
+    """A line below such a message: which word may be meant, or else all there are.
+
+    >>> known_words("vgg61", ["lenet5", "vgg16"]), known_words("x", ["lenet5", "vgg16"])
+    ('did you mean vgg16?', 'known: lenet5, vgg16')
+    """
+    every = list(known)
+    near = nearest_word(word, every)
+    return f"did you mean {near}?" if near else f"known: {', '.join(every)}"
 
 
 def visible(text: str) -> str:

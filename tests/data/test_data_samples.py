@@ -204,7 +204,7 @@ def dataset_of(*pairs: tuple[str, str | None]) -> Dataset:
         (
             [("cat", "train"), ("dog", "train"), ("Cat", "test"), ("dgo", "test")],
             "pets: test has classes that train lacks: 'Cat', 'dgo'. A model cannot know them: "
-            "add them to train, or take them out of test.",
+            "add them to train, or take them out of test. Did you mean 'cat'?",
         ),
         (
             [("house cat", "train"), ("dog", "train"), ("house-cat", "test")],

@@ -21,7 +21,7 @@ from mirada.arch.layers import (
     SqueezeExcite,
 )
 
-__all__ = ["KINDS", "Defaults", "automatic_name", "kind_of", "nearest_word", "split_label"]
+__all__ = ["KINDS", "Defaults", "automatic_name", "kind_of", "split_label"]
 
 KINDS: dict[str, tuple[str, ...]] = {
     "INPUT": (),
@@ -153,12 +153,3 @@ class Defaults:
         is_class_scores = kinds[i] == "FC" and self._fc_seen == self.last_fc
         is_last_of_sum = ends_in_sum and kinds[i] == "CONV" and "CONV" not in kinds[i + 1 :]
         return "none" if is_class_scores or is_last_of_sum else self.header
-
-
-def nearest_word(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like one that is not known; None where nothing is alike."""
-    import difflib  # costs milliseconds that only an error should pay
-
-    by_lower = {k.lower(): k for k in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from mirada.arch.grammar import KINDS, nearest_word, split_label
+from mirada.arch.grammar import KINDS, split_label
 from mirada.arch.layers import ACTIVATIONS
 from mirada.arch.shapes import Volume
 from mirada.errors import NotationError
+from mirada.words import known_words
 
 __all__ = ["BLOCKS", "Entry", "Line", "parse_volume", "read_header", "read_lines", "read_tree"]
 
@@ -128,13 +129,15 @@ def read_header(lines: Sequence[Line]) -> tuple[dict[str, str], list[Line]]:
         key, value = _key(match[1]), match[2].strip()
         if key not in _HEADER_VALUES:
             line.fail(
-                match[1], f"{match[1]!r} is neither a layer nor a setting", _hint(match[1], (*_HEADER_VALUES, *KINDS))
+                match[1],
+                f"{match[1]!r} is neither a layer nor a setting",
+                known_words(match[1], (*_HEADER_VALUES, *KINDS)),
             )
         if key in header:
             line.fail(match[1], f"{key} is set twice", "leave one of the two out")
         allowed = _HEADER_VALUES[key]
         if allowed and value.lower() not in allowed:
-            line.fail(value, f"{value!r} is not a value of {key}", _hint(value, allowed))
+            line.fail(value, f"{value!r} is not a value of {key}", known_words(value, allowed))
         header[key] = value.lower() if allowed else value
     return header, []
 
@@ -204,7 +207,7 @@ def _entry(line: Line, text: str) -> Entry:
     word = (re.split(r"[\s:,\d]", text, maxsplit=1)[0] or text).strip()
     if not word:
         line.fail(None, "a layer is missing here", "write one, such as CONV: 96 11x11 filters")
-    line.fail(word, f"{word!r} is not a layer", _NOT_LAYERS.get(word.upper()) or _hint(word, KINDS))
+    line.fail(word, f"{word!r} is not a layer", _NOT_LAYERS.get(word.upper()) or known_words(word, KINDS))
 
 
 def _find(word: str, text: str) -> int:
@@ -215,8 +218,3 @@ def _find(word: str, text: str) -> int:
 
 def _key(text: str) -> str:
     return text.lower().replace("_", " ")
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    near = nearest_word(word, known)
-    return f"did you mean {near}?" if near else f"known: {', '.join(known)}"

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from mirada.arch.grammar import nearest_word
 from mirada.arch.layers import ACTIVATIONS, ActivationName
 from mirada.arch.shapes import Pair, Rounding
+from mirada.words import known_words
 
 __all__ = ["SIZE", "Words"]
 
@@ -94,10 +94,7 @@ class Words:
 
     def unknown(self, word: str, known: Sequence[str]) -> NoReturn:
         """Refuse a word, naming the nearest known one."""
-        near = nearest_word(word, known)
-        self.fail(
-            word, f"{word!r} is not understood here", f"did you mean {near}?" if near else f"known: {', '.join(known)}"
-        )
+        self.fail(word, f"{word!r} is not understood here", known_words(word, known))
 
     def once(self, what: str, word: str) -> None:
         """Refuse a second word for the same thing."""

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirada.arch import Architecture, Volume, parse, zoo
-from mirada.arch.grammar import nearest_word
 from mirada.errors import ArchitectureError, UsageError
+from mirada.words import known_words
 
 __all__ = ["BUILTIN", "Backbone", "find", "read_architecture"]
 
@@ -129,6 +129,5 @@ def _nothing_called(name: str) -> str:
     if name.endswith(".net") or "/" in name:
         return f"there is no file {name}"
     known = (BUILTIN, *zoo.names())
-    near = nearest_word(name, known)
-    hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
+    hint = known_words(name, known)
     return f"{name} is no network that mirada knows\n  {hint}\n  or give a listing FILE.net, or timm:NAME"

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from mirada.arch import Volume
-from mirada.arch.grammar import nearest_word
 from mirada.arch.table import Table, TableRow
 from mirada.backbone.catalog import BUILTIN, BUILTIN_TIMM_NAME
 from mirada.errors import ArchitectureError, UsageError
+from mirada.words import nearest_word
 
 __all__ = ["check_timm_name", "module_table", "no_such", "timm_module", "trace"]
 

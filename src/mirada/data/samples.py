@@ -6,7 +6,6 @@ order of the names, or, of masks, in the order of their numbers.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from mirada.data.member import Member
 from mirada.errors import DataError, ImageError
 from mirada.image import decode
 from mirada.image.decode import read_file
+from mirada.words import meant
 
 __all__ = [
     "PARTS",
@@ -282,11 +282,9 @@ def check_learnable(dataset: Dataset) -> Dataset:
     for part in ("val", "test"):
         strange = sorted(classes_of.get(part, set()) - known)
         if strange:
-            near = difflib.get_close_matches(strange[0], sorted(known), n=1, cutoff=0.75)
-            meant = f" Did you mean '{near[0]}'?" if near else ""
             raise DataError(
                 f"{dataset.where}: {part} has classes that train lacks: {some(strange)}. A model cannot know them: "
-                f"add them to train, or take them out of {part}.{meant}"
+                f"add them to train, or take them out of {part}.{meant(strange[0], sorted(known), 0.75)}"
             )
     return dataset
 

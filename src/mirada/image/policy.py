@@ -14,7 +14,6 @@ Does not know: pixels, random numbers.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from mirada.errors import UsageError
 from mirada.image.prepare import is_number, is_whole
+from mirada.words import meant
 
 __all__ = ["POLICIES", "Policy", "find_policy"]
 
@@ -208,7 +208,5 @@ def find_policy(name: str) -> Policy:
         UsageError: there is none.
     """
     if name not in POLICIES:
-        near = difflib.get_close_matches(name, POLICIES, n=1)
-        meant = f" Did you mean '{near[0]}'?" if near else ""
-        raise UsageError(f"there is no policy '{name}': there are {', '.join(POLICIES)}.{meant}")
+        raise UsageError(f"there is no policy '{name}': there are {', '.join(POLICIES)}.{meant(name, POLICIES)}")
     return POLICIES[name]

@@ -20,7 +20,6 @@ taken after April 2024.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mirada.errors import UsageError
+from mirada.words import meant
 
 __all__ = ["ColumnKind", "sql_of"]
 
@@ -220,9 +220,8 @@ class _Reader:
             raise self._refused("the name of a column")
         name = token.text if token.kind == "word" else token.text[1:-1].replace('""', '"')
         if name not in self.columns:
-            near = difflib.get_close_matches(name, self.columns, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"--where: there is no column {name!r}; there are {', '.join(self.columns)}.{meant}")
+            there = ", ".join(self.columns)
+            raise UsageError(f"--where: there is no column {name!r}; there are {there}.{meant(name, self.columns)}")
         return name, self.columns[name]
 
     def _value(self, name: str, kind: ColumnKind) -> str:

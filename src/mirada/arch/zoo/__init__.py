@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mirada.arch.grammar import nearest_word
 from mirada.errors import ArchitectureError
+from mirada.words import known_words
 
 __all__ = ["names", "text"]
 
@@ -28,7 +28,5 @@ def text(name: str) -> str:
         ArchitectureError: there is none of that name; with the nearest one.
     """
     if name not in names():
-        near = nearest_word(name, names())
-        hint = f"did you mean {near}?" if near else f"known: {', '.join(names())}"
-        raise ArchitectureError(f"{name} is not a network of the zoo\n  {hint}")
+        raise ArchitectureError(f"{name} is not a network of the zoo\n  {known_words(name, names())}")
     return (_FOLDER / f"{name}.net").read_text(encoding="utf-8")

@@ -5,7 +5,6 @@ Does not know: torch, pictures, which network is trained.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -18,6 +17,7 @@ import yaml
 from mirada.errors import UsageError
 from mirada.image.policy import Policy
 from mirada.image.prepare import is_number, is_whole
+from mirada.words import meant
 
 __all__ = ["RECIPES", "Recipe", "find_recipe", "plain_values", "read_recipe"]
 
@@ -171,8 +171,7 @@ class Recipe:
         known = {each.name for each in fields(cls)}
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(str(name), known, n=1)
-                raise UsageError(f"a recipe has no '{name}'.{f' Did you mean {near[0]!r}?' if near else ''}")
+                raise UsageError(f"a recipe has no '{name}'.{meant(str(name), known)}")
         given: dict[str, Any] = dict(values)
         if isinstance(given.get("ones"), list):
             given["ones"] = tuple(given["ones"])
@@ -199,9 +198,8 @@ def find_recipe(name: str) -> Recipe:
         return read_recipe(resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
     path = Path(name)
     if path.suffix not in (".yaml", ".yml", ".json"):
-        near = difflib.get_close_matches(name, RECIPES, n=1)
-        meant = f" Did you mean '{near[0]}'?" if near else ""
-        raise UsageError(f"there is no recipe '{name}': there are {', '.join(RECIPES)}, or a file NAME.yaml.{meant}")
+        there = f"there are {', '.join(RECIPES)}, or a file NAME.yaml"
+        raise UsageError(f"there is no recipe '{name}': {there}.{meant(name, RECIPES)}")
     try:
         return read_recipe(path.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:

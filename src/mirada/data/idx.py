@@ -7,13 +7,13 @@ then the values.
 
 from __future__ import annotations
 
-import gzip
+import io
 import math
 import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from mirada.data.samples import Dataset, Part, Sample, class_labels
 from mirada.data.walk import list_folder
 from mirada.errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 __all__ = ["holds_idx", "read_idx", "read_mnist"]
 
@@ -104,15 +107,49 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
             raw.seek(0)
             if not packed:
                 return _read_values(path, raw, dimensions, most=path.stat().st_size)
-            with gzip.open(raw) as unpacked:
+            with io.BufferedReader(_Unpacked(raw)) as unpacked:
                 return _read_values(path, unpacked, dimensions, most=path.stat().st_size * MOST_DEFLATED)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error) as error:
         raise DataError(f"{path}: the gzip file is damaged ({error}). Get it again.") from error
     except OSError as error:
         raise DataError(f"{path}: the file cannot be read ({error.strerror}).") from error
 
 
-def _read_values(path: Path, file: BinaryIO | gzip.GzipFile, dimensions: int, *, most: int) -> NDArray[np.uint8]:
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds (RFC 1952), unpacked in large pieces.
+
+    The standard library's reader takes 8 KiB at a time and asks for Python's lock after each, which another thread that
+    imports torch meanwhile may keep for milliseconds.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._rest = raw, b""
+        self._member = zlib.decompressobj(wbits=31)
+
+    def readable(self) -> bool:
+        """See `io.IOBase`."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """See `io.RawIOBase`; zlib.error or EOFError where the file is damaged or cut short."""
+        place = memoryview(buffer).cast("B")
+        while True:
+            packed = self._rest or self._raw.read(CHUNK)
+            if self._member.eof:
+                packed = packed.lstrip(b"\0")  # a file may be filled up with zeros, or hold several members
+                if not packed:
+                    return 0
+                self._member = zlib.decompressobj(wbits=31)
+            found = self._member.decompress(packed, len(place))
+            self._rest = self._member.unconsumed_tail or self._member.unused_data
+            if found:
+                place[: len(found)] = found
+                return len(found)
+            if not packed and not self._member.eof:
+                raise EOFError("it ends in the middle")
+
+
+def _read_values(path: Path, file: BinaryIO, dimensions: int, *, most: int) -> NDArray[np.uint8]:
     header = file.read(4 + 4 * dimensions)
     magic = bytes((0, 0, 8, dimensions))
     if header[:4] != magic:

@@ -48,20 +48,20 @@ def prepare_process(multiply_adds: int | None = None) -> None:
     keep_freed_memory()
 
 
-def import_ahead() -> Thread:
-    """Import torch, which takes one to two seconds, in a thread, while images are read.
+def import_ahead(module: str) -> Thread:
+    """Import what takes long, such as torch, in a thread, while something else is done.
 
     Returns:
         The thread; the process waits for it before it ends.
     """
-    thread = Thread(target=_import_torch, name="mirada: torch")
+    thread = Thread(target=_imported, args=(module,), name=f"mirada: {module}")
     thread.start()
     return thread
 
 
-def _import_torch() -> None:
+def _imported(module: str) -> None:
     with suppress(ImportError):  # said where it is needed
-        importlib.import_module("torch")
+        importlib.import_module(module)
 
 
 def keep_freed_memory() -> bool:

@@ -13,7 +13,10 @@ from mirada.errors import DataError, ImageError
 from mirada.progress import Progress
 from mirada.tasks import Classify
 
-__all__ = ["Job", "failures_json"]
+__all__ = ["Answers", "Job", "failures_json"]
+
+Answers = list[tuple[Sample, NDArray[np.float32] | ImageError]]
+"""Samples with their class scores (K,), or with the reason why they have none."""
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirada.backbone.body import Body
-from mirada.data import Sample
-from mirada.errors import ArchitectureError, DataError, ImageError, TrainingError, UsageError
+from mirada.errors import ArchitectureError, DataError, TrainingError, UsageError
 from mirada.image import Preparation
 from mirada.learn.depths import Options, depths
 from mirada.learn.estimate import FINISH_SECONDS, Budget, Estimate, deepest_in_time
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
 from mirada.learn.head import Head, balanced_weights, fit_head
-from mirada.learn.job import Job, failures_json
+from mirada.learn.job import Answers, Job, failures_json
 from mirada.learn.losses import best_tried, is_clear, is_worth_another_trial
 from mirada.learn.rows import Rows, Stores, prune_activations
 from mirada.learn.scores import paired_test
@@ -41,10 +40,7 @@ if TYPE_CHECKING:
     from mirada.learn.rung import Inputs
     from mirada.learn.tail import Tail
 
-__all__ = ["Answers", "climb"]
-
-Answers = list[tuple[Sample, NDArray[np.float32] | ImageError]]
-"""Samples with their class scores (K,), or with the reason why they have none."""
+__all__ = ["climb"]
 
 FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""

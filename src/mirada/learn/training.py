@@ -7,8 +7,9 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,9 +25,9 @@ from mirada.errors import DataError, ImageError, UsageError
 from mirada.image.policy import POLICIES, Policy
 from mirada.learn.depths import Options, Retrain
 from mirada.learn.evaluation import Evaluation, evaluation_of
-from mirada.learn.job import Job, failures_json
+from mirada.learn.job import Answers, Job, failures_json
 from mirada.learn.key import check_same, key_of
-from mirada.learn.ladder import Answers, climb
+from mirada.learn.ladder import climb
 from mirada.learn.place import Place
 from mirada.learn.recipes import Recipe
 from mirada.learn.request import request_of
@@ -125,7 +126,7 @@ def train(
     )
     source, chosen = request.source, request.recipe
     if not isinstance(source, Backbone):
-        import_ahead()
+        import_ahead("torch")
     dataset = read(data)
     if dataset.task != "classify":
         raise DataError(
@@ -156,7 +157,8 @@ def train(
         body = Body(source, Path(weights) if weights is not None else None)
         deadline = math.inf if minutes is None else begin + 60 * minutes
         views = policy or policy_for(dataset, "light", mirror)
-        model, val_answers = climb(job, body, Options(retrain, deadline, until, views), keep, begun)
+        model, known = climb(job, body, Options(retrain, deadline, until, views), keep, begun)
+        tell_val: Callable[[], Answers] | None = None if known is None else partial(list, known)
         if retrain == "head" and (augment, mirror) != (None, None):
             model = _noted(model, "A new head alone is solved for on the pictures as they are, without random views.")
         elif views.mixup or views.cutmix:
@@ -167,14 +169,14 @@ def train(
         from mirada.learn.ranks import leave_ranks
         from mirada.learn.scratch import train_from_scratch
 
-        model, val_answers = train_from_scratch(job, source, chosen, place, finds_rate=request.finds_rate), None
+        model, tell_val = train_from_scratch(job, source, chosen, place, finds_rate=request.finds_rate)
         leave_ranks()
         if not is_first_rank():
             return model
     model = replace(model, manifest=parts.manifest, training=_record(job, model.training, begin))
     evaluations: dict[Part, Evaluation] = {}
     try:
-        model, evaluations = _finished(model, job, val_answers)
+        model, evaluations = _finished(model, job, tell_val)
     except KeyboardInterrupt:  # what was learnt is not lost with the score
         model = _noted(model, "Evaluation was stopped: there is no score on test.")
     seconds = time.perf_counter() - begin
@@ -282,12 +284,15 @@ def check_place(out: Path, data: Path) -> None:
         )
 
 
-def _finished(model: Model, job: Job, val_answers: Answers | None) -> tuple[Model, dict[Part, Evaluation]]:
+def _finished(model: Model, job: Job, tell_val: Callable[[], Answers] | None) -> tuple[Model, dict[Part, Evaluation]]:
     """Calibrate on the validation images, then look at the test images, once.
 
     A part of which nothing can be read gives a note, not a lost model.
+
+    Args:
+        tell_val: tells the model's answers for the validation samples; None to run them through it.
     """
-    answered = val_answers or _watched(model, job.samples("val"), "val", job.progress)
+    answered = tell_val() if tell_val else _watched(model, job.samples("val"), "val", job.progress)
     model = _calibrated(model, answered)
     notes, unreadable, scores = list(model.training["notes"]), list(model.training["unreadable"]), {}
     evaluations: dict[Part, Evaluation] = {}

@@ -1,11 +1,11 @@
 """How fast are photos indexed, end to end, and what does it cost to look again?
 
-    python benchmarks/index.py PHOTOS MODEL [--images 20000]
+    python benchmarks/index.py PHOTOS MODEL [--images 20000] [--rounds 3]
 
-Links to the JPEG files below PHOTOS, so many that there are enough, are given to `mirada predict MODEL`, to
-`mirada index` and to `mirada predict MODEL` once more, each in a process of its own, engines warm: where the machine
-was slower for a while, the two differ. Then `mirada index` again with nothing changed, and with 100 files
-replaced. A tenth of the images shows whether memory grows. Writes results/index.json.
+Links to the JPEG files below PHOTOS, so many that there are enough, are given in turn to `mirada predict MODEL` and to
+`mirada index`, which makes its index anew, each in a process of its own, engines warm; the medians are compared.
+Then `mirada index` again with nothing changed, and with 100 files replaced. A tenth of the images shows whether memory
+grows. Writes results/index.json.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,9 +42,30 @@ def run(*arguments: str | Path) -> dict[str, Any]:
     return {"seconds": seconds, "peak_mb": usage.ru_maxrss / 1e3, "told": told}
 
 
-def told_of(run: dict[str, Any]) -> dict[str, Any]:
-    """What a run says, without where."""
-    return {name: value for name, value in json.loads(run["told"]).items() if name != "index"}
+def indexed(*arguments: str | Path) -> dict[str, Any]:
+    """A run of `mirada index`, and what it says, without where."""
+    found = run(*arguments)
+    told = {name: value for name, value in json.loads(found["told"]).items() if name != "index"}
+    return shown("index", found | {"told": told})
+
+
+def predicted(model: Path, photos: Path) -> dict[str, Any]:
+    """A run of `mirada predict`, and how many answers it gives."""
+    found = run("predict", model, photos, "--json")
+    return shown("predict", found | {"told": len(found["told"].splitlines())})
+
+
+def shown(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """What was found, printed as soon as it is known."""
+    print(name, json.dumps(found), flush=True)
+    return found
+
+
+def median(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run of the median time, the largest peak of memory, and the times of all."""
+    middle = sorted(runs, key=lambda run: run["seconds"])[len(runs) // 2]
+    times = [run["seconds"] for run in runs]
+    return middle | {"peak_mb": max(run["peak_mb"] for run in runs), "all_seconds": times}
 
 
 def links(photos: list[Path], folder: Path, count: int) -> None:
@@ -60,6 +82,7 @@ def main() -> None:
     parser.add_argument("photos", metavar="PHOTOS", type=Path)
     parser.add_argument("model", metavar="MODEL", type=Path)
     parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     photos = sorted(arguments.photos.rglob("*.jpg"))
     found: dict[str, Any] = {"images": arguments.images}
@@ -69,27 +92,23 @@ def main() -> None:
         links(photos, here / "many", arguments.images)
         run("index", here / "few", "-o", here / "warm")  # engines are chosen
         run("predict", arguments.model, here / "few", "--json")
-        for name, command in (
-            ("few", ("index", here / "few", "-o", here / "few-index", "--json")),
-            ("predict", ("predict", arguments.model, here / "many", "--json")),
-            ("index", ("index", here / "many", "-o", here / "many-index", "--json")),
-            ("predict_again", ("predict", arguments.model, here / "many", "--json")),
-            ("nothing_changed", ("index", here / "many", "-o", here / "many-index", "--json")),
-        ):
-            found[name] = run(*command)
-            if "predict" not in name:
-                found[name]["told"] = told_of(found[name])
-            else:
-                found[name]["told"] = len(found[name]["told"].splitlines())
-            print(name, json.dumps(found[name]), flush=True)
+        index = ("index", here / "many", "-o", here / "many-index", "--json")
+        found["few"] = indexed("index", here / "few", "-o", here / "few-index", "--json")
+        rounds: dict[str, list[dict[str, Any]]] = {"predict": [], "index": []}
+        for _ in range(arguments.rounds):
+            rounds["predict"].append(predicted(arguments.model, here / "many"))
+            shutil.rmtree(here / "many-index", ignore_errors=True)
+            rounds["index"].append(indexed(*index))
+        for name, runs in rounds.items():
+            found[name] = median(runs)
+        found["rate_of_predict"] = found["predict"]["seconds"] / found["index"]["seconds"]
+        found["nothing_changed"] = indexed(*index)
         rng = np.random.default_rng(0)
         for place in sorted((here / "many").rglob("*.jpg"))[:: arguments.images // 100][:100]:
             place.unlink()
             picture = np.kron(rng.integers(0, 256, (6, 8, 3), np.uint8), np.ones((40, 40, 1), np.uint8))
             Image.fromarray(picture).save(place)
-        found["changed"] = run("index", here / "many", "-o", here / "many-index", "--json")
-        found["changed"]["told"] = told_of(found["changed"])
-        print("changed", json.dumps(found["changed"]), flush=True)
+        found["changed"] = indexed(*index)
     print("written:", write_result("index", found))
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mirada.search.likeness import FEWEST, SHARES, WEIGHT, background, likeness, share_below
+from mirada.search.likeness import FEWEST, OTHERS, SHARES, WEIGHT, background, likeness, share_below
 from mirada.search.places import GRID, packed
+
+COUNT = 2 * OTHERS + 1
+"""Images of which every pair is compared, once."""
 
 
 def drawn(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -28,10 +31,10 @@ def test_places_count_more() -> None:
 
 
 def test_random_pairs_tell_how_alike_any_two_are() -> None:
-    vectors = drawn(np.random.default_rng(0), 150, 8)
-    told = background(vectors, [None] * 150)
+    vectors = drawn(np.random.default_rng(0), COUNT, 8)
+    told = background(vectors, [None] * COUNT)
     assert told is not None
-    pairs = (vectors @ vectors.T)[np.triu_indices(150, 1)]
+    pairs = (vectors @ vectors.T)[np.triu_indices(COUNT, 1)]
     for share, cosine in zip(SHARES, told, strict=True):
         assert (pairs <= cosine).mean() == pytest.approx(share, abs=2e-4)
         assert share_below(told, cosine) == pytest.approx(share)

@@ -17,7 +17,6 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,8 @@ from mirada.engine import openvino_engine
 from mirada.engine.engine import Engine
 from mirada.engine.process import LITTLE_NETWORK, prepare_process
 from mirada.engine.program import Program
-from mirada.image import Preparation, decode
+from mirada.image import Preparation
+from mirada.image.photographs import photographs
 from mirada.machine import cache_folder, machine, written_aside
 
 __all__ = ["CANDIDATES", "Candidate", "Choice", "Trial", "kept_choices", "open_engine", "test_images"]
@@ -311,11 +311,7 @@ def _judged(
 
 def test_images(preparation: Preparation) -> NDArray[np.uint8]:
     """Crops of the two photographs that scikit-learn carries, prepared: (16, h, w, C) uint8."""
-    spec = find_spec("sklearn")
-    assert spec is not None
-    assert spec.origin is not None
-    photos = Path(spec.origin).parent / "datasets" / "images"
-    pictures = [decode(photos / name) for name in ("china.jpg", "flower.jpg")]
+    pictures = photographs()
     whole = replace(preparation, fit="stretch", zoom=1.0)
     rng, images = np.random.default_rng(0), []
     for number in range(IMAGES):

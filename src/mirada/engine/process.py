@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import platform
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 from typing import Final
@@ -14,6 +15,7 @@ from mirada.machine.cpus import available_cpus
 __all__ = [
     "LITTLE_NETWORK",
     "LITTLE_WORK",
+    "begin_import",
     "give_back_freed_memory",
     "import_ahead",
     "keep_freed_memory",
@@ -54,14 +56,19 @@ def import_ahead(module: str) -> Thread:
     Returns:
         The thread; the process waits for it before it ends.
     """
-    thread = Thread(target=_imported, args=(module,), name=f"mirada: {module}")
+    return begin_import(lambda: importlib.import_module(module))
+
+
+def begin_import(importing: Callable[[], object]) -> Thread:
+    """The same for what is imported in a way of its own."""
+
+    def imported() -> None:
+        with suppress(ImportError):  # said where it is needed
+            importing()
+
+    thread = Thread(target=imported, name="mirada: import")
     thread.start()
     return thread
-
-
-def _imported(module: str) -> None:
-    with suppress(ImportError):  # said where it is needed
-        importlib.import_module(module)
 
 
 def keep_freed_memory() -> bool:

@@ -18,6 +18,9 @@ SIZE, KEPT = 32, 8
 def look(image: NDArray[np.uint8]) -> bytes:
     """The hash of an upright picture (H, W, 3) or (H, W): 8 bytes."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    while min(grey.shape) >= 4 * SIZE:  # by halves is many times as fast as at once
+        height, width = (side // 2 for side in grey.shape)
+        grey = cv2.resize(grey[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
     small = cv2.resize(grey, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:KEPT, :KEPT].ravel()
     low[0] = 0.0  # the mean brightness says nothing of what is seen

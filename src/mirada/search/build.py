@@ -28,6 +28,7 @@ from mirada.image.facts import facts
 from mirada.image.look import look
 from mirada.progress import Progress, silent
 from mirada.search.collection import Collection, Found, collect, is_below
+from mirada.search.database import connect_soon
 from mirada.search.embedder import Embedder, Seen, embedder, embedder_of
 from mirada.search.embedding import Maker, check_same_maker
 from mirada.search.likeness import background
@@ -86,6 +87,7 @@ def build(
 ) -> Changes:
     """Make an index of images, or bring one up to date; see `mirada.search.index`."""
     check_free(place)
+    connect_soon()
     collection = images if isinstance(images, Collection) else collect(images)
     give_back_freed_memory()  # before the network is opened: torch keeps what it frees, and says so itself
     there = Table.find(place)

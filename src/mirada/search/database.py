@@ -10,10 +10,16 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from mirada.engine.process import begin_import
 from mirada.errors import UsageError
 from mirada.stores import is_far, remedy, sentence
 
-__all__ = ["connected", "explained", "opened"]
+__all__ = ["connect_soon", "connected", "explained", "opened"]
+
+
+def connect_soon() -> None:
+    """Import LanceDB, which takes a second, in a thread, while something else is done."""
+    begin_import(_lancedb)
 
 
 def connected(place: str) -> Any:

@@ -18,8 +18,8 @@ SHARES: Final = (0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 """Of the pairs of a collection, for which `background` tells how alike they are."""
 FEWEST: Final = 30
 """Images from which random pairs tell something."""
-DRAWN: Final = 200
-"""Images that are compared with all others that were drawn."""
+OTHERS: Final = 50
+"""With how many others each image that was drawn is compared."""
 
 
 def likeness(
@@ -42,16 +42,17 @@ def background(vectors: NDArray[np.float32], kept: Sequence[bytes | None]) -> li
     """How alike random pairs are: the likeness below which each of `SHARES` of the pairs lies; None for a few images.
 
     Args:
-        vectors: (N, D), each of length 1, drawn at random.
+        vectors: (N, D), each of length 1, drawn and ordered at random.
         kept: their places, as they are kept.
     """
     if len(vectors) < FEWEST:
         return None
+    steps = np.arange(1, min(OTHERS, (len(vectors) - 1) // 2) + 1)  # no pair twice
     found = []
-    for i in range(min(DRAWN, len(vectors) - 1)):
-        own = kept[i]
+    for i, own in enumerate(kept):
+        others = (i + steps) % len(vectors)
         query = None if own is None else unit(own)
-        found.append(likeness(vectors[i + 1 :] @ vectors[i], query, kept[i + 1 :]))
+        found.append(likeness(vectors[others] @ vectors[i], query, [kept[other] for other in others]))
     return [float(value) for value in np.quantile(np.concatenate(found), SHARES)]
 
 

@@ -21,6 +21,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mirada.image.photographs import photographs
+
 __all__ = ["GRID", "Projection", "alike", "crops", "packed", "unit", "unpacked"]
 
 GRID: Final = 7
@@ -106,11 +108,9 @@ def alike(query: NDArray[np.float32], kept: NDArray[np.int8]) -> NDArray[np.floa
 
 def crops() -> list[NDArray[np.uint8]]:
     """Squares of two photographs, from which the main directions are learnt."""
-    from sklearn.datasets import load_sample_images
-
     rng = np.random.default_rng(0)
     squares = []
-    for photograph in load_sample_images().images:
+    for photograph in photographs():
         height, width = photograph.shape[:2]
         for side in (224, 300, min(height, width)):
             for _ in range(CROPS):

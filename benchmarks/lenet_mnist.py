@@ -32,10 +32,10 @@ GOAL = 0.99
 HERE = Path(__file__).parent
 FAST = """
 network: lenet5
-batch_size: 48
-learning_rate: 0.01
+batch_size: 64
+learning_rate: 0.012
 weight_decay: 0.05
-average: 0.995
+average: 0.993
 shift: 0.03125
 """
 

@@ -68,6 +68,25 @@ def test_pixels_are_those_of_the_preparation(preparation: Preparation) -> None:
         assert np.array_equal(row, preparation.pixels(sample.image()))  # grey goes in as grey, with the same result
 
 
+@pytest.mark.parametrize("count", [1, 3, 70])
+@pytest.mark.parametrize("shape", [(5, 7), (40, 30), (9, 2), (3, 4)])
+@pytest.mark.parametrize(
+    "preparation",
+    [SMALL, GREY, Preparation((4, 3), "pad"), Preparation((20, 20), "crop", zoom=1.4), Preparation((8, 8), "stretch")],
+)
+def test_grey_arrays_of_one_size_are_prepared_together(
+    preparation: Preparation, shape: tuple[int, int], count: int
+) -> None:
+    random = np.random.default_rng(0)
+    arrays = random.integers(0, 256, (count, *shape), np.uint8)
+    samples = [Sample(f"[{index}]", None, array=array) for index, array in enumerate(arrays)]
+    told: list[int] = []
+    pixels, kept, failures = load_all(samples, preparation, progress=lambda _, done, __, note="": told.append(done))
+    assert (kept.tolist(), failures, told) == (list(range(count)), (), [count])
+    assert pixels.flags.c_contiguous
+    assert np.array_equal(pixels, [preparation.pixels(array) for array in arrays])
+
+
 def test_load_all(samples: list[Sample]) -> None:
     told: list[tuple[str, int, int | None]] = []
 

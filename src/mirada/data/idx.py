@@ -50,7 +50,7 @@ def read_mnist(root: Path) -> Dataset:
     Raises DataError where a file of a pair is missing, corrupt, or where a pair has different lengths.
     """
     files, notes = _find(root)
-    pairs: list[tuple[Part, Path, NDArray[np.uint8], NDArray[np.uint8]]] = []
+    pairs: list[tuple[Part, str, NDArray[np.uint8], NDArray[np.uint8]]] = []
     for prefix, part in PARTS_OF:
         images_file, labels_file = (files.get(f"{prefix}-{content}") for content in ("images", "labels"))
         if images_file is None and labels_file is None and part == "test":
@@ -66,12 +66,13 @@ def read_mnist(root: Path) -> Dataset:
                 f"{labels_file}: {len(targets):,} labels, but {images_file.name} holds {len(images):,} images. "
                 "The two files do not belong together: get both from the same place."
             )
-        pairs.append((part, images_file, images, targets))
+        pairs.append((part, images_file.name, images, targets))
     labels = class_labels(str(target) for _, _, _, targets in pairs for target in np.unique(targets))
+    of = {int(name): label for name, label in labels.items()}
     samples = tuple(
-        Sample(f"{file.name}[{index}]", labels[str(target)], part, array=image)
-        for part, file, images, targets in pairs
-        for index, (image, target) in enumerate(zip(images, targets, strict=True))
+        Sample(f"{name}[{index}]", of[target], part, array=image)
+        for part, name, images, targets in pairs
+        for index, (image, target) in enumerate(zip(images, targets.tolist(), strict=True))
     )
     return Dataset(root.resolve().name, root, "IDX", tuple(labels), samples, tuple(notes))
 

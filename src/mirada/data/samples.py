@@ -79,7 +79,7 @@ class Sample:
     member: Member | None = None
 
     def __post_init__(self) -> None:
-        if sum(content is not None for content in (self.path, self.member, self.array)) != 1:
+        if (self.path is None) + (self.member is None) + (self.array is None) != 2:
             raise ValueError(f"{self.key}: a sample has either a path, a member of an archive, or an array")
         if self.array is not None:
             shape = self.array.shape
@@ -94,16 +94,16 @@ class Sample:
     @property
     def class_ids(self) -> tuple[int, ...]:
         """The classes that are said to be in it, ascending."""
+        if isinstance(self.truth, Label):  # first and fast: a set may hold a million
+            return (self.truth.class_id,)
         match self.truth:
-            case Label():
-                return (self.truth.class_id,)
             case Labels():
                 return tuple(label.class_id for label in self.truth.labels)
             case Boxes():
                 return tuple(np.unique(self.truth.class_ids).tolist())
             case MaskFile():
                 return self.truth.class_ids
-            case None:
+            case _:
                 return ()
 
     def said(self, class_names: Sequence[str]) -> str:
@@ -115,10 +115,10 @@ class Sample:
         Raises:
             ImageError: a mask cannot be read.
         """
+        if isinstance(self.truth, Label):
+            return self.truth.name
         names = [class_names[class_id] for class_id in self.class_ids]
         match self.truth:
-            case Label():
-                return self.truth.name
             case Boxes() as boxes:
                 of = [class_names[class_id] for class_id in boxes.class_ids.tolist()]
                 is_crowd = [] if boxes.is_crowd is None else boxes.is_crowd.tolist()

@@ -40,6 +40,7 @@ from mirada.data.walk import images_below, is_folder, list_folder, skip_notes
 from mirada.data.yolo import read_yolo, yolo_files
 from mirada.errors import DataError, UsageError
 from mirada.image import IMAGE_SUFFIXES
+from mirada.machine import without_cycles
 from mirada.stores import check_scheme, is_far
 
 __all__ = ["KINDS", "read"]
@@ -49,6 +50,7 @@ KINDS: Final = ("coco", "voc", "yolo", "masks", "folders")
 FILE_KINDS: Final = {".json": "coco", ".yaml": "yolo", ".yml": "yolo"}
 
 
+@without_cycles()
 def read(
     data: str | os.PathLike[str], *, kind: str | None = None, is_learnt_from: bool = True, may_be_broken: bool = False
 ) -> Dataset:

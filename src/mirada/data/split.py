@@ -19,6 +19,7 @@ from mirada.data.manifest import Entry, Fractions, Manifest, content_hashes, ver
 from mirada.data.samples import PARTS, Dataset, Part, check_learnable, some
 from mirada.data.units import Unit, groups_of, shared_out, units
 from mirada.errors import DataError, UsageError
+from mirada.machine import without_cycles
 
 __all__ = ["Split", "shares", "split", "split_as"]
 
@@ -63,6 +64,7 @@ class Split:
         return self.manifest.fractions
 
 
+@without_cycles()
 def split(dataset: Dataset, *, seed: int = 0, val: float = 0.15, test: float = 0.2, group: str | None = None) -> Split:
     """Divide a data set.
 

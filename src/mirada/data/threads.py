@@ -94,7 +94,11 @@ def _mapped(
     waiting: deque[Callable[[], Result]] = deque()
     try:
         for item in items:
-            waiting.append(partial(function, item) if is_done_here(item) else pool.submit(function, item).result)
+            is_mine = is_done_here(item)
+            if is_mine and not waiting:
+                yield function(item)
+                continue
+            waiting.append(partial(function, item) if is_mine else pool.submit(function, item).result)
             if len(waiting) >= ahead:
                 yield waiting.popleft()()
         while waiting:

@@ -78,7 +78,7 @@ def units(
         groups: of every sample the group, or None.
     """
     samples = dataset.samples
-    leader: dict[tuple[str, str], int] = {}
+    leader: dict[tuple[str, str | None], int] = {}
     home = {index: index for index in pool}
 
     def root(index: int) -> int:
@@ -92,20 +92,19 @@ def units(
         marks = [("content", contents[index])]
         if groups is not None:
             marks.append(("group", groups[index]))
-        for kind, value in marks:
-            if value is not None:
-                one, other = root(leader.setdefault((kind, value), index)), root(index)
-                home[other] = one
+        for mark in marks:
+            if mark[1] is not None and (first := leader.setdefault(mark, index)) != index:
+                home[root(index)] = root(first)
     members: dict[int, list[int]] = defaultdict(list)
     for index in ordered:
         members[root(index)].append(index)
-    return [_unit(dataset, each, contents) for each in sorted(members.values(), key=lambda each: samples[each[0]].key)]
+    return [_unit(dataset, each, contents) for each in members.values()]
 
 
 def _unit(dataset: Dataset, members: Sequence[int], contents: Sequence[str | None]) -> Unit:
     if len(members) == 1:  # as most are
-        class_ids = sorted(set(dataset.samples[members[0]].class_ids))
-        return Unit(tuple(members), 1, tuple(class_ids), (1,) * len(class_ids))
+        ids = dataset.samples[members[0]].class_ids
+        return Unit(tuple(members), 1, ids, (1,) * len(ids))
     copies_of: dict[str | int, list[Sample]] = defaultdict(list)
     for index in members:
         content = contents[index]

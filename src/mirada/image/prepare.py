@@ -22,9 +22,9 @@ Does not know: augmentation, batches of different sizes, torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeGuard
+from typing import Any, Final, Literal, TypeGuard
 
 import cv2
 import numpy as np
@@ -38,6 +38,8 @@ Fit = Literal["crop", "pad", "stretch"]
 
 MAX_SIDE = 16_384
 """The longest side, in pixels, that a network may be given."""
+_COLOURS: Final = {"shrinks": 4, "grows": 64}
+"""The most grey pictures that OpenCV is given as the colours of one: it takes 4 with INTER_AREA, else 128 or more."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,35 @@ class Preparation:
         resized = with_channels(_resized(cut, target.width, target.height), self.channels)
         if (target.width, target.height) == self.size_wh:
             return np.array(resized) if np.may_share_memory(resized, image) else np.ascontiguousarray(resized)
+        return self._padded(resized, target)
+
+    def pixels_of_grey(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """What `pixels` gives of grey pictures of one size, in a fraction of the time where they are small.
+
+        Args:
+            images: uint8, (H, W) each.
+
+        Returns:
+            uint8, shape (N, h, w, channels), C-contiguous.
+        """
+        height, width = images[0].shape
+        source, target = self._regions(width, height)
+        found = np.empty((len(images), self.size_wh[1], self.size_wh[0], self.channels), np.uint8)
+        shrinks = target.width < source.width or target.height < source.height
+        count = _COLOURS["shrinks" if shrinks else "grows"]
+        for first in range(0, len(images), count):
+            planes = np.stack(images[first : first + count], axis=2)  # (H, W, n)
+            cut = planes[source.top : source.top + source.height, source.left : source.left + source.width]
+            resized = _resized(np.ascontiguousarray(cut), target.width, target.height)
+            resized = resized.reshape(target.height, target.width, -1)
+            padded = resized if (target.width, target.height) == self.size_wh else self._padded(resized, target)
+            found[first : first + count] = padded.transpose(2, 0, 1)[:, :, :, None]
+        return found
+
+    def _padded(self, resized: NDArray[np.uint8], target: _Region) -> NDArray[np.uint8]:
+        """A picture (h', w', n) in its place: (h, w, n)."""
         width, height = self.size_wh
-        padded = np.full((height, width, self.channels), self.pad_value, np.uint8)  # (h, w, channels)
+        padded = np.full((height, width, resized.shape[2]), self.pad_value, np.uint8)
         padded[target.top : target.top + target.height, target.left : target.left + target.width] = resized
         return padded
 

@@ -52,7 +52,7 @@ def background(vectors: NDArray[np.float32], kept: Sequence[bytes | None]) -> li
     for i, own in enumerate(kept):
         others = (i + steps) % len(vectors)
         query = None if own is None else unit(own)
-        found.append(likeness(vectors[others] @ vectors[i], query, [kept[other] for other in others]))
+        found.append(likeness(vectors[others] @ vectors[i], query, [kept[int(other)] for other in others]))
     return [float(value) for value in np.quantile(np.concatenate(found), SHARES)]
 
 

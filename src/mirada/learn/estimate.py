@@ -24,7 +24,10 @@ VIEWS = 3
 ENOUGH_EPOCHS = 0.5
 """The share of its epochs that makes a deeper rung worth more than a shallower one."""
 FINISH_SECONDS = 6.0
-"""What starting the program, saving, converting and testing the result take, besides running the network."""
+"""The most that is set aside for starting the program, saving, converting and judging the result, besides running the
+network."""
+FINISH_IMAGES = 1_200
+"""As many images run through the network in the time that this takes: a machine that is slow at one is at the other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,7 @@ class Budget:
     @property
     def last_step(self) -> float:
         """When training must end, of `time.perf_counter()`: calibration and the test come after it."""
-        return self.deadline - FINISH_SECONDS - self.to_judge / self.rate
+        return self.deadline - min(FINISH_SECONDS, FINISH_IMAGES / self.rate) - self.to_judge / self.rate
 
     def seconds_left(self) -> float:
         """Until training must end."""

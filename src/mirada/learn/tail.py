@@ -353,8 +353,10 @@ class _DepthwiseConvolution(torch.autograd.Function):
         limit: float | None,
     ) -> Tensor:
         ctx.size, ctx.stride, ctx.pads, ctx.limit, ctx.kind = x.shape[2:], stride, pads, limit, bias.dtype
-        padded = functional.pad(x, pads) if any(pads) else x
-        y = functional.conv2d(padded, filters, bias.to(x.dtype), stride, groups=x.shape[1])
+        left, right, top, bottom = pads
+        if left != right or top != bottom:
+            x, left, top = functional.pad(x, pads), 0, 0
+        y = functional.conv2d(x, filters, bias.to(x.dtype), stride, (top, left), groups=x.shape[1])
         if limit is not None:
             y.clamp_(0.0, limit)
         ctx.save_for_backward(turned, *([y] if limit is not None else []))
@@ -383,7 +385,7 @@ def _through(
     if stride == (1, 1) and pads[0] == pads[1] and pads[2] == pads[3] and above >= 0 and left >= 0:
         return functional.conv2d(gradient, turned, padding=(above, left), groups=channels)
     shape = n, channels, size[0] + tall - 1, size[1] + wide - 1
-    spread = gradient.new_zeros(shape).contiguous(memory_format=torch.channels_last)
+    spread = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last).zero_()
     # Padding beyond the filter's own reach puts the first rows outside: what lies there reaches no input.
     skip_y, skip_x = -(-max(-above, 0) // stride[0]), -(-max(-left, 0) // stride[1])
     above, left = above + skip_y * stride[0], left + skip_x * stride[1]

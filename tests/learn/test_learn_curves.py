@@ -31,6 +31,13 @@ def test_without_validation_there_is_the_loss_on_training() -> None:
     assert epoch_curves("", []) == []
 
 
+def test_epochs_that_were_not_judged_leave_a_gap() -> None:
+    loss, accuracy = epoch_curves("", _history([None, None, 0.4, 0.2, 0.3]))
+    assert _titles([loss, accuracy]) == ["loss on validation", "right on validation"]
+    assert "epoch 4: 0.2" in loss
+    assert "epoch 4: 80%" in accuracy
+
+
 def test_every_network_of_an_ensemble() -> None:
     histories = [_history([0.5, 0.2]), _history([0.4, 0.1]), _history([0.6])]
     told = learnt_from_scratch({"history": histories[0], "histories": histories})

@@ -197,7 +197,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.parametrize("late_at", [1, 3, 4, 5, 7, 8, 15, 16])
 def test_the_deadline_ends_it(clock: list[float], late_at: int) -> None:
-    """After the step of that number the time is over; an epoch is four steps. What was begun is judged too."""
+    """After the step of that number the time is over; an epoch is four steps. What was begun is judged too, of the four
+    epochs that were planned the last two, and the one that is the last because time is over.
+    """
     tail, val = _tail(), Made(60, 1)
     told: list[dict[str, bytes]] = []
 
@@ -207,8 +209,11 @@ def test_the_deadline_ends_it(clock: list[float], late_at: int) -> None:
 
     climbed = _fit(tail, val=val.inputs(_crossed(val)), progress=listen, deadline=200.0)
     assert len(told) == late_at
-    assert len(climbed.epochs) == -(-late_at // 4)
-    best = int(np.argmin([epoch.val_loss for epoch in climbed.epochs])) + 1
+    done = -(-late_at // 4)
+    losses = {epoch.number: epoch.val_loss for epoch in climbed.epochs if epoch.val_loss is not None}
+    assert len(climbed.epochs) == done
+    assert list(losses) == [n for n in range(1, done + 1) if n > 2 or n == done]
+    best = min(losses, key=losses.__getitem__)
     assert _weights(tail) == told[min(4 * best, late_at) - 1]
     assert not climbed.was_stopped
 
@@ -245,6 +250,36 @@ def test_a_deadline_that_is_not_reached_changes_nothing(clock: list[float]) -> N
     assert _weights(free) == _weights(bound)
     assert not climbed.was_stopped
     assert [epoch.seconds for epoch in climbed.epochs] == [0.0] * 4
+
+
+def test_ctrl_c_before_a_bounded_rung_was_judged_keeps_its_last_epoch(clock: list[float]) -> None:
+    val = Made(60, 1)
+    tail = _tail()
+    climbed = _fit(tail, val=val.inputs(), progress=_interrupting(6), deadline=200.0)
+    assert [epoch.val_loss for epoch in climbed.epochs] == [None]
+    assert np.allclose(climbed.val_logits, _scores(tail, val), atol=1e-6)
+
+
+def test_weights_that_are_no_numbers_are_not_kept_where_nothing_is_judged(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The eighth step, the last of the second epoch, ruins them; its own loss is still a number."""
+    steps = list[int]()
+
+    class Ruining(AdamW):
+        def step(self) -> None:
+            super().step()
+            steps.append(1)
+            if len(steps) == 8:
+                with torch.no_grad():
+                    next(p for group in self.groups for p in group.parameters).fill_(float("nan"))
+
+    monkeypatch.setattr(rung, "AdamW", Ruining)
+    tail = _tail()
+    climbed = _fit(tail, deadline=200.0)
+    assert climbed.has_diverged
+    assert [epoch.number for epoch in climbed.epochs] == [1]
+    assert np.isfinite(climbed.val_logits).all()
 
 
 def _interrupting(at: int) -> Callable[..., None]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from mirada.learn.charts import curve_chart, rate_chart
 from mirada.page import Markup, side_by_side, tag
 
@@ -29,10 +27,11 @@ def epoch_curves(name: str, history: History, *, has_train: bool = False) -> lis
             validation loss.
     """
     train, loss, accuracy = ([epoch[key] for epoch in history] for key in ("train_loss", "val_loss", "val_accuracy"))
-    if None in loss or not history:
+    judged = [each for each in loss if each is not None]
+    if not judged:
         lines = {"training": train} if history else {}
         return [curve_chart(f"{name}loss on {key}", {key: lines[key]}, None, "{:.3g}".format) for key in lines]
-    best, lines = int(np.argmin(loss)) + 1, {"validation": loss} | ({"training": train} if has_train else {})
+    best, lines = loss.index(min(judged)) + 1, {"validation": loss} | ({"training": train} if has_train else {})
     thin = "; thin: on training" if has_train else ""
     return [
         curve_chart(f"{name}loss on validation{thin}", lines, best, "{:.3g}".format),

@@ -39,7 +39,8 @@ class Estimate:
         views: of each training image.
         extraction: seconds to run the images up to the stages, at most: some may be kept.
         epoch: seconds of the steps of an epoch.
-        validation: seconds to look at the validation images, after every epoch.
+        validation: seconds to look at the validation images.
+        judged: the share of the epochs after which that is done.
     """
 
     recipe: RungRecipe
@@ -47,14 +48,19 @@ class Estimate:
     extraction: float
     epoch: float
     validation: float
+    judged: float = 1.0
 
     def seconds(self, share: float = 1.0) -> float:
         """Of the rung, with this share of its epochs."""
-        return self.extraction + share * self.recipe.epochs * (self.epoch + self.validation)
+        return self.extraction + share * self.recipe.epochs * self._whole_epoch
 
     def epochs_within(self, seconds: float) -> float:
         """How many of the epochs there is time for, the last one perhaps in part."""
-        return min(self.recipe.epochs, seconds / (self.epoch + self.validation))
+        return min(self.recipe.epochs, seconds / self._whole_epoch)
+
+    @property
+    def _whole_epoch(self) -> float:
+        return self.epoch + self.judged * self.validation
 
 
 @dataclass(eq=False)
@@ -127,7 +133,8 @@ class Budget:
         validation = step / recipe.batch_size / 2 * val_images  # forward is less than half of a step
         work = np.cumsum([stage.multiply_adds for stage in self.body.stages])
         shorter = (1 + work[place - 1] / work[-1]) / 2 if place else 1.0  # of the time, half goes with the work
-        return Estimate(recipe, views, shorter * runs / self.rate, step * steps, validation)
+        judged = 0.5 if self.is_limited else 1.0
+        return Estimate(recipe, views, shorter * runs / self.rate, step * steps, validation, judged)
 
 
 def deepest_in_time(

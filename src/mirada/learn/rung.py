@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -177,8 +177,9 @@ def fit_tail(
 
     With a deadline the learning rate falls with the time that has passed, where that is ahead of the steps: however
     slow the machine turns out to be, the last steps are small (Li et al., "Budgeted training", 2020), and an epoch that
-    the deadline cuts short counts like the others. Ctrl-C, or a loss that is no longer a number, keeps the best epoch
-    so far; before the first is done, it is raised.
+    the deadline cuts short counts like the others. Those of the first half, while steps are large, are then not judged:
+    that is time for more of them. Ctrl-C, or a loss that is no longer a number, keeps the best epoch so far; before the
+    first is done, it is raised.
 
     Args:
         class_weights: (K,) how much an image of each class counts; None for all alike.
@@ -204,9 +205,9 @@ def fit_tail(
                 optimizer.rate = _rate(recipe, max(step / steps, _share_of_time(begin, deadline)))
                 inputs = train.read(chosen, rng.integers(0, train.views, len(chosen))).to(device)
                 features = tail.features(inputs)
-                logits = tail.head(_dropped(features, recipe.dropout, rng))
+                scores = tail.head(_dropped(features, recipe.dropout, rng))
                 targets = torch.from_numpy(train.class_ids[chosen]).to(device)
-                loss = functional.cross_entropy(logits, targets, weights, label_smoothing=recipe.label_smoothing)
+                loss = functional.cross_entropy(scores, targets, weights, label_smoothing=recipe.label_smoothing)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -215,17 +216,19 @@ def fit_tail(
                 progress(stage, step, steps, _note(number, recipe, epochs))
                 if time.perf_counter() >= deadline:
                     break
-            logits_of_val = val_logits(tail, val)
-            if not (np.isfinite(losses).all() and np.isfinite(logits_of_val).all()):
+            is_over = step == steps or time.perf_counter() >= deadline
+            is_judged = len(val) > 0 and (is_over or math.isinf(deadline) or number > recipe.epochs // 2)
+            logits = val_logits(tail, val) if is_judged else None
+            if not (np.isfinite(losses).all() and _are_numbers(tail.parameters() if logits is None else [logits])):
                 if not epochs:
                     raise TrainingError(f"{stage}: in epoch {number} the loss was no longer a number")
                 has_diverged = True
                 break
-            val_loss = float(calibrated_losses(logits_of_val, val.class_ids).mean()) if len(val) else None
-            accuracy = float((logits_of_val.argmax(axis=1) == val.class_ids).mean()) if len(val) else None
+            val_loss = None if logits is None else float(calibrated_losses(logits, val.class_ids).mean())
+            accuracy = None if logits is None else float((logits.argmax(axis=1) == val.class_ids).mean())
             seconds = time.perf_counter() - begin
             epochs.append(Epoch(number, float(np.mean(losses)), val_loss, accuracy, round(seconds, 2)))
-            best.keep(tail, epochs[-1], logits_of_val)
+            best.keep(tail, epochs[-1], logits)
             has_waited = number - max(best.number, recipe.epochs // 2) >= recipe.patience
             was_cut_short = step < steps and time.perf_counter() >= deadline
             if has_waited or was_cut_short:
@@ -235,7 +238,13 @@ def fit_tail(
         if not epochs:
             raise
     best.restore(tail)
-    return Climbed(tuple(epochs), best.logits, was_stopped, was_cut_short, has_diverged)
+    answers = val_logits(tail, val) if best.logits is None else best.logits
+    return Climbed(tuple(epochs), answers, was_stopped, was_cut_short, has_diverged)
+
+
+def _are_numbers(arrays: Iterable[Tensor | NDArray[np.float32]]) -> bool:
+    """Whether all of them hold numbers alone."""
+    return all(bool(torch.isfinite(torch.as_tensor(array)).all()) for array in arrays)
 
 
 def _share_of_time(begin: float, deadline: float) -> float:
@@ -303,9 +312,9 @@ class _Best:
     number: int = 0
     loss: float = math.inf
     state: dict[str, Tensor] | None = None
-    logits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    logits: NDArray[np.float32] | None = None
 
-    def keep(self, tail: Tail, epoch: Epoch, logits: NDArray[np.float32]) -> None:
+    def keep(self, tail: Tail, epoch: Epoch, logits: NDArray[np.float32] | None) -> None:
         """Copy the weights where the epoch is the best, or where nothing can tell."""
         if epoch.val_loss is None or epoch.val_loss < self.loss or self.state is None:
             self.number, self.loss = epoch.number, math.inf if epoch.val_loss is None else epoch.val_loss

@@ -26,7 +26,7 @@ ENOUGH_EPOCHS = 0.5
 FINISH_SECONDS = 6.0
 """The most that is set aside for starting the program, saving, converting and judging the result, besides running the
 network."""
-FINISH_IMAGES = 1_200
+FINISH_IMAGES = 1_000
 """As many images run through the network in the time that this takes: a machine that is slow at one is at the other."""
 
 

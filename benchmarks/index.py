@@ -97,7 +97,8 @@ def main() -> None:
         rounds: dict[str, list[dict[str, Any]]] = {"predict": [], "index": []}
         for _ in range(arguments.rounds):
             rounds["predict"].append(predicted(arguments.model, here / "many"))
-            shutil.rmtree(here / "many-index", ignore_errors=True)
+            if (here / "many-index").exists():
+                shutil.rmtree(here / "many-index")
             rounds["index"].append(indexed(*index))
         for name, runs in rounds.items():
             found[name] = median(runs)

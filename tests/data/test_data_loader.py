@@ -132,3 +132,17 @@ def test_closing_ends_the_threads(samples: list[Sample]) -> None:
 def test_a_batch_size_below_one(samples: list[Sample]) -> None:
     with pytest.raises(ValueError, match=r"^batch_size must be at least 1, got 0$"):
         prepared_batches(samples, SMALL, 0)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [],
+        [np.zeros((3, 4), np.uint8), np.zeros((4, 3), np.uint8)],
+        [np.zeros((3, 4, 3), np.uint8)],
+        [np.zeros((3, 4), np.float32)],
+    ],
+)
+def test_pictures_that_cannot_be_prepared_together(images: list[np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="expected grey pictures of one size"):
+        SMALL.pixels_of_grey(images)

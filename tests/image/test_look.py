@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 from scipy.fft import dctn
 from sklearn.datasets import load_sample_images
 
@@ -29,6 +30,13 @@ def test_copies_differ_in_few_bits_and_others_in_many() -> None:
     assert looks_apart(first, bits(small)).max() <= 4
     assert looks_apart(first, bits(dark)).max() <= 4
     assert looks_apart(first, bits(other)).min() >= 16
+
+
+@pytest.mark.parametrize("shape", [(427, 640), (426, 641), (127, 128), (128, 129), (129, 300), (64, 600)])
+def test_by_halves_it_is_nearly_as_at_once(shape: tuple[int, int]) -> None:
+    grey = cv2.cvtColor(load_sample_images().images[0], cv2.COLOR_RGB2GRAY)[: shape[0], : shape[1]]
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA)
+    assert looks_apart(bits(grey), bits(small)).max() <= 4
 
 
 def test_apart_counts_bits() -> None:

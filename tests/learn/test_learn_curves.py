@@ -34,6 +34,8 @@ def test_without_validation_there_is_the_loss_on_training() -> None:
 def test_epochs_that_were_not_judged_leave_a_gap() -> None:
     loss, accuracy = epoch_curves("", _history([None, None, 0.4, 0.2, 0.3]))
     assert _titles([loss, accuracy]) == ["loss on validation", "right on validation"]
+    points = re.findall(r'points="([^"]*)" class="curve"', loss)[0].split()
+    assert [float(point.split(",")[0]) for point in points] == [48 + (288 - 48) * n / 4 for n in (2, 3, 4)]
     assert "epoch 4: 0.2" in loss
     assert "epoch 4: 80%" in accuracy
 

@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from mirada.learn.estimate import Estimate, deepest_in_time
+from mirada.backbone import BUILTIN, Backbone, find
+from mirada.backbone.body import Body
+from mirada.learn import rung
+from mirada.learn.estimate import Budget, Estimate, deepest_in_time
 from mirada.learn.rung import RungRecipe
 
 
@@ -29,3 +32,40 @@ def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int) -> No
         return lambda stages: Estimate(RungRecipe(epochs), 1, 0.0, 1.5**stages, 2.0**stages - 1.5**stages)
 
     assert deepest_in_time([1, 2, 3], estimate(10), estimate(1), left) == depth
+
+
+def budget(deadline: float, rate: float) -> Budget:
+    network = find(BUILTIN)
+    assert isinstance(network, Backbone)
+    return Budget(deadline, Body(network), lambda stages: None, 600, rate)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize(
+    ("rate", "end"),
+    [
+        (100.0, 88.0),  # 6 s of the end, though 1,000 images take 10, and 6 for the 600 of the test
+        (250.0, 93.6),  # 4 s and 2.4
+        (2_000.0, 96.7),  # 3 s at least
+    ],
+)
+def test_what_comes_after_the_last_step_has_its_time(rate: float, end: float) -> None:
+    assert budget(100.0, rate).last_step == pytest.approx(end)
+
+
+@pytest.mark.parametrize(
+    ("deadline", "judged"),
+    [
+        (math.inf, 1.0),
+        (1e9, 0.5),  # the last 4 of 8
+    ],
+)
+def test_with_a_deadline_half_of_the_epochs_are_judged(
+    deadline: float, judged: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rung, "step_seconds", lambda *_: 0.32)
+    found = budget(deadline, 100.0).estimate(1, 1_000, 200, is_first_view_kept=True)
+    assert found.recipe.epochs == 8
+    assert found.judged == judged
+    assert found.epoch == pytest.approx(32 * 0.32)  # 32 steps of 32 images
+    assert found.validation == pytest.approx(1.0)  # 200 images forward, a two-hundredth of a second each
+    assert found.seconds() == pytest.approx(found.extraction + 8 * (32 * 0.32 + judged))

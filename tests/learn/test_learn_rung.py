@@ -260,6 +260,14 @@ def test_ctrl_c_before_a_bounded_rung_was_judged_keeps_its_last_epoch(clock: lis
     assert np.allclose(climbed.val_logits, _scores(tail, val), atol=1e-6)
 
 
+def test_scores_that_are_no_numbers_are_told_where_nothing_was_judged(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rung, "val_logits", lambda tail, val: np.full((len(val), CLASSES), np.nan, np.float32))
+    with pytest.raises(TrainingError, match="after epoch 1 the class scores were no longer numbers"):
+        _fit(progress=_interrupting(6), deadline=200.0)
+
+
 def test_weights_that_are_no_numbers_are_not_kept_where_nothing_is_judged(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

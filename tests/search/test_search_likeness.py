@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mirada.search.likeness import FEWEST, OTHERS, SHARES, WEIGHT, background, likeness, share_below
-from mirada.search.places import GRID, packed
+from mirada.search.places import GRID, packed, unit
 
 COUNT = 2 * OTHERS + 1
 """Images of which every pair is compared, once."""
@@ -40,6 +40,18 @@ def test_random_pairs_tell_how_alike_any_two_are() -> None:
         assert share_below(told, cosine) == pytest.approx(share)
     assert share_below(told, 1.0) == SHARES[-1]
     assert share_below(told, -1.0) == 0.0
+
+
+@pytest.mark.parametrize("count", [FEWEST, FEWEST + 1, COUNT])
+def test_random_pairs_are_compared_by_their_places_too(count: int) -> None:
+    """Each image with those that follow it in a circle, no pair twice."""
+    rng = np.random.default_rng(1)
+    vectors, places = drawn(rng, count, 8), drawn(rng, count, GRID * GRID, 6)
+    kept = [packed(each) for each in places]
+    pairs = {(one, (one + step) % count) for one in range(count) for step in range(1, (count - 1) // 2 + 1)}
+    assert len({frozenset(pair) for pair in pairs}) == count * ((count - 1) // 2)
+    found = [likeness(vectors[[b]] @ vectors[a], unit(kept[a]), [kept[b]])[0] for a, b in pairs]
+    assert background(vectors, kept) == pytest.approx(np.quantile(found, SHARES), abs=1e-5)
 
 
 def test_a_few_images_tell_nothing() -> None:

@@ -84,8 +84,9 @@ def load_all(
     """Decode and prepare all samples into one array, for a set that fits into memory.
 
     Args:
-        threads: how many; None for `map_samples` to choose.
-        progress: told of the stage "reading images" now and then, with the number done and the number of all.
+        threads: how many; None for `map_samples` to choose. Grey arrays of one size are prepared by one, together.
+        progress: told of the stage "reading images" now and then, at least at the end, with the number done and the
+            number of all.
 
     Returns the pixels (n, h, w, C) uint8 of those that could be read, their positions (n,) int64, and the position and
     error of each of the others.

@@ -103,7 +103,7 @@ class Sample:
                 return tuple(np.unique(self.truth.class_ids).tolist())
             case MaskFile():
                 return self.truth.class_ids
-            case _:
+            case None:
                 return ()
 
     def said(self, class_names: Sequence[str]) -> str:

@@ -181,7 +181,13 @@ class Preparation:
 
         Returns:
             uint8, shape (N, h, w, channels), C-contiguous.
+
+        Raises:
+            ValueError: there is none, or they are of several sizes, of another shape or type.
         """
+        kinds = {(image.dtype, image.shape) for image in images}
+        if len(kinds) != 1 or images[0].dtype != np.uint8 or images[0].ndim != 2:
+            raise ValueError(f"expected grey pictures of one size, uint8 (H, W), got {sorted(map(str, kinds))}")
         height, width = images[0].shape
         source, target = self._regions(width, height)
         found = np.empty((len(images), self.size_wh[1], self.size_wh[0], self.channels), np.uint8)

@@ -23,11 +23,11 @@ VIEWS = 3
 """Of each training image: the picture as it is prepared, and two that are changed at random."""
 ENOUGH_EPOCHS = 0.5
 """The share of its epochs that makes a deeper rung worth more than a shallower one."""
-FINISH_SECONDS = 6.0
-"""The most that is set aside for starting the program, saving, converting and judging the result, besides running the
-network."""
+FINISH_SECONDS = 3.0, 6.0
+"""The least and the most that is set aside for starting the program, saving, converting and testing the result, besides
+running the network."""
 FINISH_IMAGES = 1_000
-"""As many images run through the network in the time that this takes: a machine that is slow at one is at the other."""
+"""As many images a processor runs through the built-in network in the time that this takes: it is as slow at both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Estimate:
         extraction: seconds to run the images up to the stages, at most: some may be kept.
         epoch: seconds of the steps of an epoch.
         validation: seconds to look at the validation images.
-        judged: the share of the epochs after which that is done.
+        judged: the share of the epochs after which that is done, where time does not end it before.
     """
 
     recipe: RungRecipe
@@ -92,7 +92,8 @@ class Budget:
     @property
     def last_step(self) -> float:
         """When training must end, of `time.perf_counter()`: calibration and the test come after it."""
-        return self.deadline - min(FINISH_SECONDS, FINISH_IMAGES / self.rate) - self.to_judge / self.rate
+        least, most = FINISH_SECONDS
+        return self.deadline - min(max(least, FINISH_IMAGES / self.rate), most) - self.to_judge / self.rate
 
     def seconds_left(self) -> float:
         """Until training must end."""
@@ -117,7 +118,7 @@ class Budget:
             is_trial: whether the rung is only tried.
             epochs_done: those of a trial that it goes on from.
         """
-        from mirada.learn.rung import rung_recipe, step_seconds, trial_recipe
+        from mirada.learn.rung import first_judged, rung_recipe, step_seconds, trial_recipe
 
         place = len(self.body.stages) - stages
         recipe = (trial_recipe if is_trial else rung_recipe)(images, stages)
@@ -133,7 +134,7 @@ class Budget:
         validation = step / recipe.batch_size / 2 * val_images  # forward is less than half of a step
         work = np.cumsum([stage.multiply_adds for stage in self.body.stages])
         shorter = (1 + work[place - 1] / work[-1]) / 2 if place else 1.0  # of the time, half goes with the work
-        judged = 0.5 if self.is_limited else 1.0
+        judged = 1 - (first_judged(recipe.epochs, self.is_limited) - 1) / recipe.epochs
         return Estimate(recipe, views, shorter * runs / self.rate, step * steps, validation, judged)
 
 

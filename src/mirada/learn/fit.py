@@ -9,13 +9,12 @@ Does not know: where images come from, which network it trains, how a model is s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mirada.engine.torch_engine import default_device, normalised
@@ -34,7 +33,7 @@ from mirada.learn.watch import check_loss, check_val_loss, check_weights
 from mirada.progress import Progress, silent
 from mirada.tasks import Task
 
-__all__ = ["Epoch", "class_scores", "fit"]
+__all__ = ["Epoch", "fit"]
 
 JUDGED_AT_ONCE: Final = 2**18
 """Pixels, of so many little pictures that the time between the layers no longer counts."""
@@ -162,30 +161,15 @@ def _judged(
         return None, None
     assert recipe.batch_size is not None
     loss, right, seen = 0.0, 0, 0
-    for logits, class_ids in class_scores(
-        network, val, np.arange(ranks.rank, len(val), ranks.count), recipe.batch_size, device
-    ):
-        loss += float(cross_entropies(logits, class_ids).sum())
-        right += int((logits.argmax(axis=1) == class_ids).sum())
-        seen += len(class_ids)
-    loss, right_ones, all_seen = ranks.summed([loss, right, seen])
-    return (loss if math.isfinite(loss) else math.nan) / max(all_seen, 1), right_ones / max(all_seen, 1)
-
-
-def class_scores(
-    network: nn.Module, images: Pixels, chosen: NDArray[np.int64], batch_size: int, device: torch.device
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """What a network says of the images in these places, some at a time: class scores (n, K), and class ids (n,).
-
-    Args:
-        network: (N, C, h, w) float32 -> (N, K); it is left in evaluation mode.
-        batch_size: at least so many at a time.
-    """
-    width, height = images.preparation.size_wh
+    width, height = val.preparation.size_wh
+    size = max(recipe.batch_size, JUDGED_AT_ONCE // (width * height))
     network.eval()
     with torch.inference_mode():
-        for pixels, class_ids in images.batches(
-            in_batches(chosen, max(batch_size, JUDGED_AT_ONCE // (width * height)))
-        ):
-            outputs: Tensor = network(normalised(torch.from_numpy(pixels).to(device), images.preparation))
-            yield outputs.float().cpu().numpy(), class_ids
+        for pixels, class_ids in val.batches(in_batches(np.arange(ranks.rank, len(val), ranks.count), size)):
+            outputs: Tensor = network(normalised(torch.from_numpy(pixels).to(device), val.preparation))
+            logits = outputs.float().cpu().numpy()
+            loss += float(cross_entropies(logits, class_ids).sum())
+            right += int((logits.argmax(axis=1) == class_ids).sum())
+            seen += len(class_ids)
+    loss, right_ones, all_seen = ranks.summed([loss, right, seen])
+    return (loss if math.isfinite(loss) else math.nan) / max(all_seen, 1), right_ones / max(all_seen, 1)

@@ -24,7 +24,7 @@ class Epoch:
         number: from 1.
         train_loss: the mean over its steps.
         val_loss: mean cross entropy on the validation images, in a rung of the ladder after temperature scaling; None
-            where there are none.
+            where there are none, or where the epoch was not judged.
         val_accuracy: share of them that is right, or None.
         seconds: since training began.
     """

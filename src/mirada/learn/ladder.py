@@ -24,7 +24,7 @@ from mirada.backbone.body import Body
 from mirada.errors import ArchitectureError, DataError, TrainingError, UsageError
 from mirada.image import Preparation
 from mirada.learn.depths import Options, depths
-from mirada.learn.estimate import FINISH_SECONDS, Budget, Estimate, deepest_in_time
+from mirada.learn.estimate import Budget, Estimate, deepest_in_time
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
 from mirada.learn.head import Head, balanced_weights, fit_head
 from mirada.learn.job import Answers, Job, failures_json
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["climb"]
 
+LEAST_SECONDS = 6.0
+"""With less left at the beginning there is a new head alone."""
 FEWEST_EPOCHS = 3
 """With time for fewer a rung is not begun."""
 
@@ -238,7 +240,7 @@ class _Ladder:
                 "Without validation images nothing tells whether more layers help: only the head was trained."
             )
             return []
-        if self.budget.is_limited and self.budget.seconds_left() < FINISH_SECONDS:
+        if self.budget.is_limited and self.budget.seconds_left() < LEAST_SECONDS:
             self.notes.append("There was no time for more than the head.")
             return []
         self.job.progress("loading torch", 0, None)

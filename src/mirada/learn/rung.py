@@ -28,6 +28,7 @@ __all__ = [
     "Climbed",
     "Inputs",
     "RungRecipe",
+    "first_judged",
     "fit_tail",
     "rung_recipe",
     "scale_head",
@@ -178,15 +179,15 @@ def fit_tail(
     With a deadline the learning rate falls with the time that has passed, where that is ahead of the steps: however
     slow the machine turns out to be, the last steps are small (Li et al., "Budgeted training", 2020), and an epoch that
     the deadline cuts short counts like the others. Those of the first half, while steps are large, are then not judged:
-    that is time for more of them. Ctrl-C, or a loss that is no longer a number, keeps the best epoch so far; before the
-    first is done, it is raised.
+    that is time for more of them. Ctrl-C, or a loss that is no longer a number, keeps the best epoch so far, where none
+    was judged the last one; before the first is done, it is raised.
 
     Args:
         class_weights: (K,) how much an image of each class counts; None for all alike.
         deadline: of `time.perf_counter()`.
 
     Raises:
-        TrainingError: in the first epoch the loss is no longer a number.
+        TrainingError: in the first epoch the loss is no longer a number, or the class scores of the epoch that is kept.
     """
     device = tail.device
     optimizer = AdamW(_groups(tail, recipe), recipe.learning_rate)
@@ -217,7 +218,7 @@ def fit_tail(
                 if time.perf_counter() >= deadline:
                     break
             is_over = step == steps or time.perf_counter() >= deadline
-            is_judged = len(val) > 0 and (is_over or math.isinf(deadline) or number > recipe.epochs // 2)
+            is_judged = len(val) > 0 and (is_over or number >= first_judged(recipe.epochs, math.isfinite(deadline)))
             logits = val_logits(tail, val) if is_judged else None
             if not (np.isfinite(losses).all() and _are_numbers(tail.parameters() if logits is None else [logits])):
                 if not epochs:
@@ -230,7 +231,7 @@ def fit_tail(
             epochs.append(Epoch(number, float(np.mean(losses)), val_loss, accuracy, round(seconds, 2)))
             best.keep(tail, epochs[-1], logits)
             has_waited = number - max(best.number, recipe.epochs // 2) >= recipe.patience
-            was_cut_short = step < steps and time.perf_counter() >= deadline
+            was_cut_short = step < steps and (is_over or (is_judged and time.perf_counter() >= deadline))
             if has_waited or was_cut_short:
                 break
     except KeyboardInterrupt:
@@ -238,8 +239,15 @@ def fit_tail(
         if not epochs:
             raise
     best.restore(tail)
-    answers = val_logits(tail, val) if best.logits is None else best.logits
-    return Climbed(tuple(epochs), answers, was_stopped, was_cut_short, has_diverged)
+    kept_logits = val_logits(tail, val) if best.logits is None else best.logits
+    if not np.isfinite(kept_logits).all():
+        raise TrainingError(f"{stage}: after epoch {best.number} the class scores were no longer numbers")
+    return Climbed(tuple(epochs), kept_logits, was_stopped, was_cut_short, has_diverged)
+
+
+def first_judged(epochs: int, has_deadline: bool) -> int:
+    """The first epoch, from 1, that is judged even where time is not over."""
+    return epochs // 2 + 1 if has_deadline else 1
 
 
 def _are_numbers(arrays: Iterable[Tensor | NDArray[np.float32]]) -> bool:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from mirada.arch import Architecture
 from mirada.arch.build import build
 from mirada.backbone.network import arrays_of
 from mirada.engine.precision import training_dtype
-from mirada.engine.process import import_ahead, prepare_process
+from mirada.engine.process import prepare_process
 from mirada.engine.torch_engine import default_device
 from mirada.errors import DataError, UsageError
 from mirada.image import Preparation
 from mirada.image.prepare import Fit
 from mirada.learn.find_rate import RateTest, find_rate
-from mirada.learn.fit import class_scores, fit
-from mirada.learn.job import Answers, Job, failures_json
+from mirada.learn.fit import fit
+from mirada.learn.job import Job, failures_json
 from mirada.learn.journal import Epoch
 from mirada.learn.pixels import Pixels, in_batches, read_pixels
 from mirada.learn.place import NOWHERE, Place
@@ -42,16 +40,13 @@ MUCH_WORK = 1_000_000_000
 
 def train_from_scratch(
     job: Job, architecture: Architecture, recipe: Recipe, place: Place = NOWHERE, *, finds_rate: bool = False
-) -> tuple[Model, Callable[[], Answers] | None]:
+) -> Model:
     """A listing with random weights, trained by gradient descent; how is in its `training`.
 
     Args:
         recipe: how.
         place: where it is kept while it goes on; what an interrupted run has left there is taken up.
         finds_rate: whether the learning rate is found by trying it out.
-
-    Returns:
-        The model, and what tells its answers for the validation samples; None where they are not held as it sees them.
     """
     _check_gives_scores(architecture, len(job.dataset.class_names))
     listed, classes = architecture.output.depth, len(job.dataset.class_names)
@@ -65,7 +60,6 @@ def train_from_scratch(
     if finds_rate:
         test = find_rate(_begun(architecture, recipe, job.seed)[0], train, job.task, recipe, progress=job.progress)
         recipe = recipe.with_values(learning_rate=test.rate)
-    import_ahead("scipy.optimize")  # for the calibration
     with place.held():
         trained = _trained(job, architecture, recipe, place, ranks, train, val)
     members, histories = trained.states, trained.histories
@@ -85,7 +79,7 @@ def train_from_scratch(
         learnt["rate_test"] = test.json()
     if len(members) > 1:
         learnt["histories"] = [_history_json(history) for history in histories]
-    model = Model(
+    return Model(
         architecture,
         members[0] if len(members) == 1 else _together(members),
         train.preparation if recipe.crops > 1 else _seen(train),
@@ -94,20 +88,6 @@ def train_from_scratch(
         members=len(members),
         crops=recipe.crops,
     )
-    is_held = val.pixels is not None and model.preparation == val.preparation
-    return model, partial(_answers, model, job, val) if is_held and model.members * model.crops == 1 else None
-
-
-def _answers(model: Model, job: Job, val: Pixels) -> Answers:
-    """What a model answers for the validation samples."""
-    device = default_device()
-    network = model.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rows: list[NDArray[np.float32]] = []
-    for logits, _ in class_scores(network, val, np.arange(len(val)), 1, device):
-        rows += list(logits)
-        job.progress("evaluating on val", len(rows), len(val))
-    answered, errors = iter(rows), {error.name: error for error in val.failures}
-    return [(sample, errors.get(sample.key) or next(answered)) for sample in job.samples("val")]
 
 
 @dataclass(frozen=True)

@@ -278,15 +278,19 @@ def _fold(convolution: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Tenso
     return weight * scale[:, None, None, None], (bias - mean) * scale + shift
 
 
+def _padded(x: Tensor, pads: tuple[int, int, int, int]) -> tuple[Tensor, tuple[int, int]]:
+    """The input, and the padding (vertical, horizontal) that the convolution does: all, where both sides are alike."""
+    left, right, top, bottom = pads
+    return (x, (top, left)) if left == right and top == bottom else (functional.pad(x, pads), (0, 0))
+
+
 class _General(_Folded):
     """Any convolution; torch's own gradients."""
 
     def forward(self, x: Tensor) -> Tensor:
-        left, right, top, bottom = self.pads(x.shape[2], x.shape[3])
-        if left != right or top != bottom:
-            x, left, top = functional.pad(x, (left, right, top, bottom)), 0, 0
+        x, padding = _padded(x, self.pads(x.shape[2], x.shape[3]))
         weight, bias = self.weight.to(self._dtype), self.bias.to(self._dtype)
-        y = functional.conv2d(x, weight, bias, self._stride, (top, left), self._dilation, self._groups)
+        y = functional.conv2d(x, weight, bias, self._stride, padding, self._dilation, self._groups)
         return y if self._limit is None else functional.hardtanh(y, 0.0, self._limit)
 
 
@@ -353,10 +357,8 @@ class _DepthwiseConvolution(torch.autograd.Function):
         limit: float | None,
     ) -> Tensor:
         ctx.size, ctx.stride, ctx.pads, ctx.limit, ctx.kind = x.shape[2:], stride, pads, limit, bias.dtype
-        left, right, top, bottom = pads
-        if left != right or top != bottom:
-            x, left, top = functional.pad(x, pads), 0, 0
-        y = functional.conv2d(x, filters, bias.to(x.dtype), stride, (top, left), groups=x.shape[1])
+        x, padding = _padded(x, pads)
+        y = functional.conv2d(x, filters, bias.to(x.dtype), stride, padding, groups=x.shape[1])
         if limit is not None:
             y.clamp_(0.0, limit)
         ctx.save_for_backward(turned, *([y] if limit is not None else []))
@@ -385,6 +387,7 @@ def _through(
     if stride == (1, 1) and pads[0] == pads[1] and pads[2] == pads[3] and above >= 0 and left >= 0:
         return functional.conv2d(gradient, turned, padding=(above, left), groups=channels)
     shape = n, channels, size[0] + tall - 1, size[1] + wide - 1
+    # Made in this order of axes: turning zeros round afterwards takes longer than all else here.
     spread = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last).zero_()
     # Padding beyond the filter's own reach puts the first rows outside: what lies there reaches no input.
     skip_y, skip_x = -(-max(-above, 0) // stride[0]), -(-max(-left, 0) // stride[1])

@@ -7,9 +7,8 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,8 +156,7 @@ def train(
         body = Body(source, Path(weights) if weights is not None else None)
         deadline = math.inf if minutes is None else begin + 60 * minutes
         views = policy or policy_for(dataset, "light", mirror)
-        model, known = climb(job, body, Options(retrain, deadline, until, views), keep, begun)
-        tell_val: Callable[[], Answers] | None = None if known is None else partial(list, known)
+        model, val_answers = climb(job, body, Options(retrain, deadline, until, views), keep, begun)
         if retrain == "head" and (augment, mirror) != (None, None):
             model = _noted(model, "A new head alone is solved for on the pictures as they are, without random views.")
         elif views.mixup or views.cutmix:
@@ -169,14 +167,14 @@ def train(
         from mirada.learn.ranks import leave_ranks
         from mirada.learn.scratch import train_from_scratch
 
-        model, tell_val = train_from_scratch(job, source, chosen, place, finds_rate=request.finds_rate)
+        model, val_answers = train_from_scratch(job, source, chosen, place, finds_rate=request.finds_rate), None
         leave_ranks()
         if not is_first_rank():
             return model
     model = replace(model, manifest=parts.manifest, training=_record(job, model.training, begin))
     evaluations: dict[Part, Evaluation] = {}
     try:
-        model, evaluations = _finished(model, job, tell_val)
+        model, evaluations = _finished(model, job, val_answers)
     except KeyboardInterrupt:  # what was learnt is not lost with the score
         model = _noted(model, "Evaluation was stopped: there is no score on test.")
     seconds = time.perf_counter() - begin
@@ -284,15 +282,12 @@ def check_place(out: Path, data: Path) -> None:
         )
 
 
-def _finished(model: Model, job: Job, tell_val: Callable[[], Answers] | None) -> tuple[Model, dict[Part, Evaluation]]:
+def _finished(model: Model, job: Job, val_answers: Answers | None) -> tuple[Model, dict[Part, Evaluation]]:
     """Calibrate on the validation images, then look at the test images, once.
 
     A part of which nothing can be read gives a note, not a lost model.
-
-    Args:
-        tell_val: tells the model's answers for the validation samples; None to run them through it.
     """
-    answered = tell_val() if tell_val else _watched(model, job.samples("val"), "val", job.progress)
+    answered = val_answers or _watched(model, job.samples("val"), "val", job.progress)
     model = _calibrated(model, answered)
     notes, unreadable, scores = list(model.training["notes"]), list(model.training["unreadable"]), {}
     evaluations: dict[Part, Evaluation] = {}

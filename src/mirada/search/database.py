@@ -7,14 +7,18 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from mirada.engine.process import begin_import
 from mirada.errors import UsageError
 from mirada.stores import is_far, remedy, sentence
 
 __all__ = ["connect_soon", "connected", "explained", "opened"]
+
+_IMPORTING: Final = Lock()
+"""One thread at a time: modules are put in the place of others meanwhile."""
 
 
 def connect_soon() -> None:
@@ -40,6 +44,11 @@ def opened(database: Any, name: str) -> Any:
 
 def _lancedb() -> ModuleType:
     """LanceDB, imported without its client of catalogue servers, which takes as long as all the rest."""
+    with _IMPORTING:
+        return _imported()
+
+
+def _imported() -> ModuleType:
     os.environ.setdefault("LANCEDB_LOG", "error")  # it would tell on standard error of each new table
     os.environ.setdefault("LANCE_DEFAULT_FRAGMENT_READAHEAD", "1")  # it would read all pieces of a table at once
     client = "lance_namespace_urllib3_client"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["lock_file", "umask", "write_whole"]
+__all__ = ["lock_file", "locked", "umask", "write_whole"]
 
 
 def lock_file(descriptor: int) -> bool:
@@ -26,6 +28,23 @@ def lock_file(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[bool]:
+    """Lock a file, which is made where there is none, as long as the block lasts.
+
+    Yields:
+        Whether it is locked; not where another process has locked it.
+
+    Raises:
+        OSError: it cannot be made or locked.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield lock_file(descriptor)
+    finally:
+        os.close(descriptor)  # and with it the lock
 
 
 def umask() -> int:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["counted", "duration", "known_words", "last_stages", "meant", "nearest_word", "percent", "visible"]
+__all__ = [
+    "counted",
+    "duration",
+    "known_words",
+    "last_stages",
+    "meant",
+    "nearest_word",
+    "nearest_words",
+    "percent",
+    "visible",
+]
 
 _KEPT = "\n\u200c\u200d"
 """Controls that are needed: the end of a line, and two joiners that emoji and several scripts are written with."""
@@ -37,11 +47,19 @@ def duration(seconds: float) -> str:
 
 def nearest_word(word: str, known: Iterable[str], least: float = 0.6) -> str | None:
     """The known word most like one that is not known; None where none is alike by at least so much of 1."""
+    return next(iter(nearest_words(word, known, least, most=1)), None)
+
+
+def nearest_words(word: str, known: Iterable[str], least: float = 0.6, most: int = 3) -> list[str]:
+    """The known words most like one that is not known, the nearest first; capitals do not count.
+
+    >>> nearest_words("Block.1", ["stem", "blocks.1", "blocks.2"])
+    ['blocks.1', 'blocks.2']
+    """
     import difflib  # costs milliseconds that only an error should pay
 
-    by_lower = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=least)
-    return by_lower[found[0]] if found else None
+    folded = {each.casefold(): each for each in sorted(known)}
+    return [folded[each] for each in difflib.get_close_matches(word.casefold(), folded, n=most, cutoff=least)]
 
 
 def meant(word: str, known: Iterable[str], least: float = 0.6) -> str:

@@ -7,13 +7,13 @@ Does not know: training, where images come from, how layers are pooled.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from torch import fx, nn
 
 from mirada.backbone.stages import path_of, traced
 from mirada.errors import UsageError
+from mirada.words import nearest_words
 
 __all__ = ["MAPS", "up_to"]
 
@@ -52,7 +52,7 @@ def _last_of(nodes: Sequence[fx.Node], layer: str) -> fx.Node:
     if inside:
         return inside[-1]
     names = {".".join(path.split(".")[:depth]) for node in nodes if (path := path_of(node)) for depth in (1, 2, 3)}
-    near = difflib.get_close_matches(layer, names, n=3) or sorted(names, key=lambda name: (name.count("."), name))[:12]
+    near = nearest_words(layer, names) or sorted(names, key=lambda name: (name.count("."), name))[:12]
     raise UsageError(f"the network has no layer {layer!r}; there are {', '.join(near)} and others")
 
 

@@ -59,7 +59,7 @@ def trained_lines(model: Model) -> list[str]:
         f"{network.name}, pretrained"
         if isinstance(network, Backbone)
         else f"{network.name or 'the listing'} from scratch: {network.parameters:,} parameters, "
-        f"{training['epochs_done']} {'epoch' if training['epochs_done'] == 1 else 'epochs'}"
+        f"{counted(training['epochs_done'], 'epoch')}"
     )
     if test := training.get("rate_test"):
         how += f", learning rate {test['rate']:.2g} (found)"

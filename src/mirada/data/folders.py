@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mirada.data.packings import is_packed_tar
 from mirada.data.samples import PARTS, Dataset, Part, Sample, Skipped, class_labels, some
 from mirada.data.walk import list_folder, skip_notes, walk
 from mirada.errors import DataError
@@ -36,10 +37,6 @@ LAYOUTS: Final = """\
         2.jpg                      dog/  2.jpg ...
       dog/                       val/    (may be missing)
         3.jpg                    test/   (may be missing)"""
-
-
-PACKED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-"""How compressed archives are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +157,7 @@ def _no_images(root: Path, classes: list[_ClassFolder], files: list[Path]) -> st
         )
     if not classes and not files:
         return f"{root}: the folder is empty. Expected:\n{LAYOUTS}"
-    if any(file.name.lower().endswith(PACKED) for file in files):
+    if any(is_packed_tar(file) for file in files):
         hint += "\nArchives are read where they are not compressed: unpack each first, such as gunzip NAME.tar.gz"
     seen = some([f"{each.folder.relative_to(root).as_posix()}/" for each in classes] + [file.name for file in files])
     return f"{root}: there is no image in this folder. It holds {seen}. Expected:\n{LAYOUTS}{hint}"

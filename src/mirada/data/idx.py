@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mirada.data.packings import GZIP
 from mirada.data.samples import Dataset, Part, Sample, class_labels
 from mirada.data.walk import list_folder
 from mirada.errors import DataError
@@ -104,7 +105,7 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
     """
     try:
         with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
+            packed = raw.read(len(GZIP.begins)) == GZIP.begins
             raw.seek(0)
             if not packed:
                 return _read_values(path, raw, dimensions, most=path.stat().st_size)

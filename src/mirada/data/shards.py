@@ -34,6 +34,7 @@ from mirada.data.faults import Faults
 from mirada.data.folders import PART_NAMES
 from mirada.data.member import Member, explained, file_system
 from mirada.data.output import Output, encoded, suffix_for
+from mirada.data.packings import packing_of
 from mirada.data.samples import Dataset, Part, Sample, class_labels, distinct, part_order, some
 from mirada.data.text import LARGEST, bytes_of, class_name, decoded
 from mirada.data.threads import map_items, map_samples, threads_for
@@ -55,13 +56,6 @@ PIECE: Final = 2**22
 """Bytes that are asked for at once where a shard is read through in object storage."""
 BLOCK: Final = 512
 """Bytes of a header in a tar file; zeros after the last file."""
-COMPRESSED: Final = {
-    b"\x1f\x8b": ("gzip", "gunzip"),
-    b"BZh": ("bzip2", "bunzip2"),
-    b"\xfd7zXZ": ("xz", "unxz"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"),
-}
-"""How such files begin, what made them, and what unpacks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +231,11 @@ def _looked_through(shard: _Shard) -> tuple[list[_Image], Counter[str]] | DataEr
 
 def _no_tar(shard: _Shard, error: Exception) -> DataError:
     """What is wrong with a file that cannot be read as an archive without compression."""
-    begin = Member(shard.address, 0, 6).read()
-    packed = next((how for magic, how in COMPRESSED.items() if begin.startswith(magic)), None)
-    if packed is not None:
+    packing = packing_of(Member(shard.address, 0, 6).read())
+    if packing is not None:
         return DataError(
-            f"{shard.address}: it is compressed by {packed[0]}, so no image in it can be read alone. Unpack it first: "
-            f"{packed[1]}"
+            f"{shard.address}: it is compressed by {packing.name}, so no image in it can be read alone. "
+            f"Unpack it first: {packing.unpack}"
         )
     return DataError(
         f"{shard.address}: this is no whole tar file ({error}). Fetch it again, or pack it again: "

@@ -20,7 +20,6 @@ set.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ from mirada.data.faults import Faults
 from mirada.data.folders import LAYOUTS, read_folders
 from mirada.data.idx import holds_idx, read_mnist
 from mirada.data.masks import mask_folders, read_masks
+from mirada.data.packings import is_packed
 from mirada.data.samples import Dataset, Sample, key_of, some
 from mirada.data.shards import SHARD_SUFFIX, read_shards, shards_in
 from mirada.data.table import TABLE_SUFFIXES, read_table
@@ -42,6 +42,7 @@ from mirada.errors import DataError, UsageError
 from mirada.image import IMAGE_SUFFIXES
 from mirada.machine import without_cycles
 from mirada.stores import check_scheme, is_far
+from mirada.words import nearest_words
 
 __all__ = ["KINDS", "read"]
 
@@ -166,7 +167,7 @@ def _read_file(path: Path, kind: str | None, faults: Faults, *, is_learnt_from: 
         raise DataError(
             f"{path}: this is one of MNIST's four IDX files. Give the folder that holds them: {path.parent}"
         )
-    if suffix in {".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"}:
+    if is_packed(path):
         raise DataError(f"{path}: this is an archive. Unpack it, and give the folder that comes out.")
     raise DataError(
         f"{path}: a file of no known kind. Give a folder of images, a CSV file (.csv, .tsv) with the columns path and "
@@ -188,11 +189,10 @@ def _nothing_there(path: Path) -> str:
     if is_folder(missing.parent):
         folders, files = list_folder(missing.parent)
         names = [each.name for each in (*folders, *files)]
-    folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(missing.name.casefold(), sorted(folded), n=3, cutoff=0.6)
+    near = nearest_words(missing.name, names)
     message = f"{path}: there is no such file or folder."
     if near:
-        return f"{message} Did you mean {' or '.join(str(missing.with_name(folded[name])) for name in near)}?"
+        return f"{message} Did you mean {' or '.join(str(missing.with_name(name)) for name in near)}?"
     if missing != path:
         return f"{message} {missing} does not exist either."
     return f"{message} Give a folder of images, a CSV file, or the word digits for a built-in set."

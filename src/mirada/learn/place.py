@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mirada.errors import UsageError
-from mirada.files import lock_file
+from mirada.files import locked
 from mirada.learn.checkpoint import Checkpoint
 from mirada.learn.journal import Journal
 from mirada.machine.ranks import is_first_rank
@@ -63,13 +62,13 @@ class Place:
             yield
             return
         lock = self.folder / LOCK
-        try:
-            self.folder.mkdir(exist_ok=True)
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise UsageError(f"{self.folder}: nothing can be written there ({error.strerror})") from error
-        try:
-            if not lock_file(descriptor):
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(exist_ok=True)
+                is_ours = stack.enter_context(locked(lock))
+            except OSError as error:
+                raise UsageError(f"{self.folder}: nothing can be written there ({error.strerror})") from error
+            if not is_ours:
                 raise UsageError(
                     f"{self.folder}: another process is training here: wait until it is done, or give another name "
                     "with -o"
@@ -80,8 +79,6 @@ class Place:
                 with suppress(OSError):  # it is in nobody's way
                     lock.unlink(missing_ok=True)
                     self.folder.rmdir()  # where nothing else is in it
-        finally:
-            os.close(descriptor)
 
 
 NOWHERE: Final = Place()

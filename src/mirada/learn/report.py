@@ -174,9 +174,11 @@ def _sureness(model: Model, judged: Evaluation) -> Markup:
         )
         return _card("Sure answers", "No probability", words)
     (sure, right), images = judged.sure, judged.images
-    words = f"of the answers ({sure:,}) have a probability of {percent(judged.sure_from)} or more: they count as sure. "
     if sure == images:
         words = f"of the answers: all {sure:,} count as sure. "
+    else:
+        limit = percent(judged.sure_from)
+        words = f"of the answers ({sure:,}) have a probability of {limit} or more: they count as sure. "
     if sure:
         words += f"Of these, {_with_interval(right / sure, share_interval(right, sure))} are right. "
     if sure < images:

@@ -8,19 +8,18 @@ time is over.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from mirada.data.walk import is_system
 from mirada.errors import UsageError
-from mirada.files import lock_file
+from mirada.files import locked
 from mirada.search.database import connected, explained, opened
 from mirada.stores import is_far
 
@@ -56,19 +55,15 @@ def writing(place: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise UsageError(f"{folder}: the index cannot be written there ({error.strerror})") from error
-    try:
-        with explained(str(folder)):
-            is_ours = lock_file(descriptor)
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            is_ours = stack.enter_context(locked(folder / _LOCK))
+        except OSError as error:
+            raise UsageError(f"{folder}: the index cannot be written there ({error.strerror})") from error
         if not is_ours:
             raise UsageError(f"{folder}: another process is writing to this index: wait until it is done")
         yield
-    finally:
-        os.close(descriptor)  # and with it the lock
 
 
 def check_free(place: str) -> None:

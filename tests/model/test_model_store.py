@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.numpy
 import torch
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from tiny import FILES, PIXELS, tiny
 
 from mirada.arch import parse
 from mirada.arch.build import build
@@ -28,20 +26,8 @@ from mirada.data import read, split
 from mirada.errors import MiradaError, ModelError, UsageError
 from mirada.image import Preparation
 from mirada.model import Model, load
-from mirada.model.store import free_place, is_unfinished, save
 from mirada.tasks import Classify, softmax
 from mirada.version import __version__
-
-LISTING = "name: Tiny\n[6x6x1] INPUT\n[4x4x2] CONV1: 2 3x3 filters\n[3] FC2: 3 neurons\n"
-PREPARATION = Preparation((6, 6), "stretch", channels=1, mean=(0.25,), std=(0.5,))
-PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 1), dtype=np.uint8)
-FILES = {"model.json", "weights.safetensors", "split.json", "README.md", "report.html"}
-
-
-def _tiny(**changes: Any) -> Model:
-    torch.manual_seed(1)
-    network = parse(LISTING)
-    return replace(Model(network, arrays_of(build(network)), PREPARATION, Classify(("a", "b", "c"))), **changes)
 
 
 @pytest.fixture
@@ -81,7 +67,7 @@ def test_a_saved_model_gives_the_same_scores_to_the_bit(digits_model: Model, sav
 
 
 def test_the_same_after_moving_and_in_a_new_process(tmp_path: Path) -> None:
-    model = _tiny().save(tmp_path / "here")
+    model = tiny().save(tmp_path / "here")
     np.save(tmp_path / "pixels.npy", PIXELS)
     (tmp_path / "elsewhere").mkdir()
     shutil.move(tmp_path / "here", tmp_path / "elsewhere" / "there")
@@ -139,13 +125,13 @@ def test_the_running_statistics_of_batch_norm_are_no_parameters(tmp_path: Path) 
     network = parse("[6x6x1] INPUT\nCONV: 2 3x3 filters, batch norm\nBATCH NORM\nFC: 3 neurons")
     state = arrays_of(build(network))
     assert sum(array.size for array in state.values()) > network.parameters
-    model = replace(_tiny(), network=network, state=state)
+    model = replace(tiny(), network=network, state=state)
     assert np.array_equal(load(model.save(tmp_path / "model").path or "").logits(PIXELS), model.logits(PIXELS))
 
 
 def test_two_saves_are_the_same_to_the_byte(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        _tiny().save(tmp_path / name)
+        tiny().save(tmp_path / name)
     for file in ("weights.safetensors", "model.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     assert not (tmp_path / "one" / "split.json").exists()
@@ -308,7 +294,7 @@ def test_a_model_json_that_cannot_be_understood(
 
 
 def test_weights_of_another_network_of_the_same_size(tmp_path: Path) -> None:
-    model = _tiny()
+    model = tiny()
     other = {name.replace("CONV1", "CONV9"): array for name, array in model.state.items()}
     replace(model, state=other).save(tmp_path / "model")
     with pytest.raises(ModelError) as caught:
@@ -344,7 +330,7 @@ def test_a_head_of_other_classes(shapes: tuple[tuple[int, ...], tuple[int, ...]]
 @pytest.mark.parametrize(("temperature", "sure_from"), [(1.0, None), (0.25, 0.0), (3.5, 0.875), (1 / 3, 1.0)])
 def test_the_calibration_comes_back(temperature: float, sure_from: float | None, tmp_path: Path) -> None:
     task = Classify(("a", "b", "c"), temperature, sure_from)
-    assert load(_tiny(task=task).save(tmp_path / "model").path or "").task == task
+    assert load(tiny(task=task).save(tmp_path / "model").path or "").task == task
 
 
 def test_weights_that_are_a_pickle_are_refused_even_with_the_right_hash(saved: Path) -> None:
@@ -361,148 +347,9 @@ def test_a_split_json_that_is_no_manifest(saved: Path) -> None:
     assert _message(saved).startswith("MODEL/model.json cannot be understood: MODEL/split.json: the file")
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
-def test_nothing_is_overwritten(kind: str, tmp_path: Path) -> None:
-    path = tmp_path / "taken"
-    if kind == "folder":
-        path.mkdir()
-        (path / "mine.txt").write_text("mine")
-    elif kind == "file":
-        path.write_text("mine")
-    else:
-        path.symlink_to(tmp_path / "gone")
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError) as caught:
-        _tiny().save(path)
-    assert str(caught.value) == (
-        f"{path} exists already: nothing is overwritten. Give another name with -o, or move it away"
-    )
-    assert sorted(tmp_path.rglob("*")) == before
-    if kind != "broken link":
-        assert (path / "mine.txt" if kind == "folder" else path).read_text() == "mine"
-
-
-def test_a_parent_that_cannot_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError) as caught:
-        _tiny().save(tmp_path / "no" / "model")
-    assert str(caught.value) == (
-        f"the folder {tmp_path / 'no'} does not exist: make it first, or give another name with -o"
-    )
-    monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(UsageError) as caught:
-        _tiny().save(tmp_path / "model")
-    assert str(caught.value) == f"the folder {tmp_path} cannot be written to: give another name with -o"
-
-
-@pytest.mark.parametrize(
-    ("error", "raised", "message"),
-    [
-        (
-            OSError(28, "No space left on device"),
-            UsageError,
-            "the model cannot be written to {} (No space left on device)",
-        ),
-        (SafetensorError("I/O error"), UsageError, "the model cannot be written to {} (I/O error)"),
-        (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
-    ],
-)
-def test_a_save_that_fails_leaves_nothing_behind(
-    error: BaseException, raised: type[BaseException], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def half(state: dict[str, NDArray[np.generic]], path: Path) -> None:
-        save_file(state, path)
-        raise error
-
-    monkeypatch.setattr(safetensors.numpy, "save_file", half)
-    path = tmp_path / "model"
-    with pytest.raises(raised) as caught:
-        _tiny().save(path)
-    assert str(caught.value) == message.format(path)
-    assert list(tmp_path.iterdir()) == []
-
-
-UNFINISHED = {"climbing": {}, "notes": [], "seed": 1}
-
-
-def test_what_is_unfinished(saved: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "folder").mkdir()
-    for path in (saved, tmp_path / "file", tmp_path / "folder", tmp_path / "no", tmp_path / ("x" * 300), Path()):
-        assert not is_unfinished(path)
-    assert is_unfinished(_tiny(training=UNFINISHED).save(tmp_path / "begun").path or Path())
-
-
-def test_another_training_that_is_not_finished_is_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "model"
-    assert free_place(path, "mine") == path
-    _tiny(training=UNFINISHED | {"key": "mine"}).save(path)
-    assert free_place(path) == free_place(path, "mine") == path
-    assert free_place(path, "another") == tmp_path / "model-2"
-    _tiny().save(tmp_path / "model-2")
-    assert free_place(path, "another") == tmp_path / "model-3"
-
-
-@pytest.mark.parametrize("name", ["model", "x" * 250, "x" * 255])
-def test_an_unfinished_model_is_replaced_whole(name: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    save(_tiny(training=UNFINISHED), path, over=is_unfinished(path))
-    (path / "mine.txt").write_text("mine")
-    save(_tiny(training={"seed": 2}), path, report="<!doctype html>", over=is_unfinished(path))
-    assert [each.name for each in tmp_path.iterdir()] == [name]
-    assert {each.name for each in path.iterdir()} == FILES - {"split.json"} | {"mine.txt"}
-    assert (path / "mine.txt").read_text() == "mine"
-    assert (path / "report.html").read_text() == "<!doctype html>"
-    assert load(path).training == {"seed": 2}
-    assert not is_unfinished(path)
-    with pytest.raises(UsageError, match="exists already: nothing is overwritten"):
-        save(_tiny(), path, over=is_unfinished(path))
-
-
-@pytest.mark.parametrize("name", ["model", "x" * 255])
-def test_killed_in_the_instant_of_replacing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unfinished model was moved away, and the new one not yet moved there: the unfinished one comes back."""
-    path = tmp_path / name
-    save(_tiny(training=UNFINISHED), path)
-    rename = Path.rename
-
-    def killed(self: Path, target: Path) -> Path:
-        if self.suffix == ".part":
-            raise KeyboardInterrupt
-        return rename(self, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", killed)
-        with pytest.raises(KeyboardInterrupt):
-            save(_tiny(training={}), path, over=True)
-    assert not path.exists()
-    assert is_unfinished(path)
-    assert load(path).training == UNFINISHED
-    save(_tiny(training={}), path, over=True)
-    assert [each.name for each in tmp_path.iterdir()] == [name]
-    assert load(path).training == {}
-
-
-def test_a_name_that_is_too_long(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 300)
-    with pytest.raises((UsageError, OSError), match="is longer than a folder"):
-        _tiny().save(path)
-    assert list(tmp_path.iterdir()) == []
-    assert _tiny().save(tmp_path / ("x" * 250)).path == tmp_path / ("x" * 250)
-
-
-def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
-    """Python reads the Latin-1 file name "caf\\xe9.jpg" with a lone surrogate in it, which UTF-8 cannot write."""
-    training = {"unreadable": [{"path": "caf\udce9.jpg", "error": "is empty"}], "notes": ["ümläut"]}
-    _tiny(training=training).save(tmp_path / "model")
-    assert load(tmp_path / "model").training == training
-    text = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
-    assert "- not used, could not be read: caf\\udce9.jpg: is empty\n- ümläut\n" in text
-    assert "ümläut" in (tmp_path / "model" / "model.json").read_text(encoding="utf-8")
-
-
 def test_a_model_with_a_manifest_keeps_it(tmp_path: Path) -> None:
     manifest = split(read("digits"), seed=4).manifest
-    _tiny(manifest=manifest).save(tmp_path / "model")
+    tiny(manifest=manifest).save(tmp_path / "model")
     assert load(tmp_path / "model").manifest == manifest
 
 
@@ -513,6 +360,6 @@ def test_errors_of_the_store_have_one_root() -> None:
 
 
 def test_scores_become_probabilities() -> None:
-    model = _tiny()
+    model = tiny()
     for row, labels in zip(softmax(model.logits(PIXELS)), model.task.annotations(model.logits(PIXELS), 3), strict=True):
         assert [label.probability for label in labels] == sorted(row.tolist(), reverse=True)

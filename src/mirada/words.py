@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ __all__ = [
     "duration",
     "known_words",
     "last_stages",
+    "least_percent",
     "meant",
     "nearest_word",
     "nearest_words",
@@ -81,6 +83,15 @@ def known_words(word: str, known: Iterable[str]) -> str:
     every = list(known)
     near = nearest_word(word, every)
     return f"did you mean {near}?" if near else f"known: {', '.join(every)}"
+
+
+def least_percent(share: float) -> str:
+    """A least share, rounded down, so that every share that is as large has as many percent.
+
+    >>> least_percent(0.96072), least_percent(0.9599)
+    ('96.0%', '95.9%')
+    """
+    return f"{math.floor(1_000 * share) / 10:.1f}%"
 
 
 def visible(text: str) -> str:

@@ -207,6 +207,7 @@ OTHERS = [
     ),
     (("train", "two", "--minutes", "-1"), "--minutes must be a number above 0, got -1.0"),
     (("train", "two", "--until", "90"), "--until must be an accuracy above 0 and up to 1, such as 0.9, got 90.0"),
+    (("train", "two", "--until", "900%"), "--until must be an accuracy above 0 and up to 1, such as 0.9, got 9.0"),
     (
         ("train", "two", *FROM_LENET5, "--weights", "weights.pt"),
         "--weights is for a pretrained network, such as --from timm:resnet18; a listing starts from scratch",

@@ -172,6 +172,17 @@ def test_predict_in_every_form(mirada, here, digits_model, digit_folders):
     ]
 
 
+def test_predict_and_evaluate_say_what_a_model_does_not_know(mirada, here, digits_model, digit_folders):
+    task = replace(digits_model.task, sure_from=None)
+    replace(digits_model, task=task).save(here / "unsure")
+    replace(digits_model, task=task, training={"climbing": {}, "notes": []}).save(here / "begun")
+    for command in ("predict", "evaluate"):
+        said = mirada(command, "begun", digit_folders).err
+        assert "note: The training of the model is not finished: the command that began it goes on with it." in said
+    assert "knows no probability from which it is sure" in mirada("predict", "unsure", digit_folders).err
+    assert "note:" not in mirada("evaluate", "unsure", digit_folders).err
+
+
 def test_predict_says_where_it_is_not_sure(mirada, here, digits_model, digit_folders):
     images = sorted(digit_folders.rglob("*.png"))
     best = [answer.label.probability for answer in digits_model.predict(images)]

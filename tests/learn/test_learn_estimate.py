@@ -52,6 +52,20 @@ def test_what_comes_after_the_last_step_has_its_time(rate: float, end: float) ->
     assert budget(100.0, rate).last_step == pytest.approx(end)
 
 
+@pytest.mark.parametrize(("most_views", "extra"), [(3, 2), (2, 1), (1, 0)])
+def test_fewer_views_take_less_time(most_views: int, extra: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rung, "step_seconds", lambda *_: 0.32)
+    found = budget(math.inf, 100.0).estimate(1, 1_000, 200, is_first_view_kept=True, most_views=most_views)
+    assert found.views == most_views
+    assert found.extraction == pytest.approx(extra * 1_000 / 100 * shorter(1))
+
+
+def shorter(stages: int) -> float:
+    """The time of a network that ends before its last stages: half of it goes with the work."""
+    work = [stage.multiply_adds for stage in budget(math.inf, 1.0).body.stages]
+    return (1 + sum(work[:-stages]) / sum(work)) / 2
+
+
 @pytest.mark.parametrize(
     ("deadline", "judged"),
     [

@@ -14,6 +14,7 @@ import pytest
 from mirada.data import Sample
 from mirada.errors import TrainingError, UsageError
 from mirada.learn import train
+from mirada.learn.estimate import Budget, Estimate
 from mirada.learn.losses import best_tried, is_worth_another_trial
 from mirada.learn.rung import Inputs, rung_recipe, scale_head
 from mirada.learn.tail import Tail
@@ -344,6 +345,32 @@ def test_a_val_part_that_cannot_be_read(make_textures: Callable[[Path, int], Pat
     model = train(tmp_path / "data")
     assert [(rung["name"], rung["val"]) for rung in model.training["rungs"]] == [("head", None)]
     assert "No validation image can be read: only the head was trained." in model.training["notes"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "views"),
+    [
+        (1e6, [3]),
+        (3.2 * 1.0, [3, 1]),  # enough for three epochs, but not for two more views first
+        (0.1, [3, 1]),
+    ],
+)
+def test_where_time_is_short_one_view_is_taken(
+    seconds: float, views: list[int], textures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch takes a second here, two more views a hundred."""
+    asked: list[int] = []
+
+    def estimate(self: Budget, *_: int, most_views: int, **__: object) -> Estimate:
+        asked.append(most_views)
+        return Estimate(rung_recipe(100, 1), most_views, 50.0 * (most_views - 1), 1.0, 0.0)
+
+    monkeypatch.setattr(Budget, "estimate", estimate)
+    monkeypatch.setattr(Budget, "seconds_left", lambda self: seconds)
+    model = train(textures, retrain=1, progress=_stop_at("the last stage: training", KeyboardInterrupt, 1))
+    assert asked == views
+    is_begun = "Training was stopped by Ctrl-C: the best rung so far was kept." in model.training["notes"]
+    assert is_begun == (seconds > 1)
 
 
 @pytest.mark.parametrize(

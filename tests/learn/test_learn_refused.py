@@ -88,6 +88,12 @@ from mirada.learn import train
             )
             for until in (0, -0.5, 1.01, 90, math.nan)
         ),
+        (
+            "efficientnet-lite0",
+            {"until": 0.9, "retrain": "head"},
+            UsageError,
+            "--until ends a climb early, and with --retrain head there is none: leave one of them out",
+        ),
         ("lenet5", {"epochs": 0}, UsageError, "epochs must be a whole number from 1 to 1,000,000, got 0"),
         ("lenet5", {"batch_size": 0}, UsageError, "batch size must be a whole number from 1 to 1,000,000, got 0"),
         ("lenet", {}, UsageError, "lenet is no network that mirada knows\n  did you mean lenet5?"),

@@ -44,6 +44,12 @@ def test_a_parent_that_cannot_hold_it(tmp_path: Path, monkeypatch: pytest.Monkey
     assert str(caught.value) == (
         f"the folder {tmp_path / 'no'} does not exist: make it first, or give another name with -o"
     )
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        tiny().save(tmp_path / "file" / "model")
+    assert str(caught.value) == (
+        f"{tmp_path / 'file'} is a file, and no folder that can hold the model: give another name with -o"
+    )
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(UsageError) as caught:
         tiny().save(tmp_path / "model")

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirada.cli.data_commands import augment, check, convert
-from mirada.cli.options import NUMBER, as_json_option
+from mirada.cli.options import NUMBER, SHARE, as_json_option
 from mirada.cli.progress import progress_bar
 from mirada.cli.search_commands import atlas, index, search, similar
 from mirada.cli.write import (
+    doubts,
     engine_lines,
     evaluation_lines,
     neighbour_lines,
@@ -135,8 +136,8 @@ for looked_at in (check, convert, augment):
 @click.option(
     "--until",
     metavar="ACCURACY",
-    type=float,
-    help="Pretrained networks only: stop at this validation accuracy, such as 0.9.",
+    type=SHARE,
+    help="Pretrained networks only: stop at this validation accuracy, such as 0.9 or 90%.",
 )
 @click.option(
     "--seed",
@@ -312,6 +313,7 @@ def predict(model: Path, images: tuple[str, ...], top: int, data: str | None, as
     if as_csv and data is not None:
         raise UsageError("--csv has no column for --neighbours: take --json")
     loaded = load(model)
+    notes(doubts(loaded))
     nearest = None if data is None else _nearest(loaded, data)
     answers = predict(loaded, images, top=top)
     table = csv.writer(sys.stdout, lineterminator="\n")

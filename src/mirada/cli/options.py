@@ -8,9 +8,26 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["NUMBER", "as_json_option", "page_option"]
+__all__ = ["NUMBER", "SHARE", "as_json_option", "page_option"]
 
 NUMBER = click.IntRange(min=1)
+
+
+class _Share(click.ParamType[float]):
+    """A number such as 0.9, or a share such as 90%."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        text = str(value).strip()
+        try:
+            return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            self.fail(f"{value!r} is no share: give one such as 0.9 or 90%", param, ctx)
+
+
+SHARE = _Share()
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

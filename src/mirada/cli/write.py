@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirada.words import counted, visible
+from mirada.words import counted, least_percent, visible
 
 if TYPE_CHECKING:
     from mirada.engine import Choice
@@ -131,7 +130,7 @@ def _confidence_lines(model: Model) -> list[str]:
     if model.task.sure_from is None:
         lines.append("sure      of no answer: there are too few validation images, or too many mistakes among them")
         return lines
-    least = f"{math.floor(1_000 * model.task.sure_from) / 10:.1f}%"
+    least = least_percent(model.task.sure_from)
     if score.get("sure"):
         share, right = score["sure"] / score["images"], score["sure_and_right"] / score["sure"]
         some = f"{share:.0%} of the answers have a probability of {least} or more; {right:.1%} of these are right"
@@ -279,6 +278,17 @@ def _finding(finding: Finding) -> list[str]:
     if len(finding.items) > FEW:
         lines.append(f"        ... {len(finding.items) - FEW:,} more (--json has all, --html shows them)")
     return lines
+
+
+def doubts(model: Model) -> list[str]:
+    """Why its probabilities say little, where they do."""
+    from mirada.model.model import NOT_FINISHED
+
+    if not model.is_finished:
+        return [NOT_FINISHED]
+    if model.task.sure_from is None:
+        return ["The model knows no probability from which it is sure: no answer is marked as not sure."]
+    return []
 
 
 def prediction_line(prediction: Prediction) -> str:

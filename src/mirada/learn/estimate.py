@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mirada.learn.rung import RungRecipe
     from mirada.learn.tail import Tail
 
-__all__ = ["FINISH_SECONDS", "Budget", "Estimate", "deepest_in_time"]
+__all__ = ["FINISH_SECONDS", "VIEWS", "Budget", "Estimate", "deepest_in_time"]
 
 VIEWS = 3
 """Of each training image: the picture as it is prepared, and two that are changed at random."""
@@ -108,6 +108,7 @@ class Budget:
         is_first_view_kept: bool,
         is_trial: bool = False,
         epochs_done: int = 0,
+        most_views: int = VIEWS,
     ) -> Estimate:
         """What a rung will take, measured on a few steps and on the images run so far.
 
@@ -117,13 +118,14 @@ class Budget:
             is_first_view_kept: whether their first view need not be run for these stages.
             is_trial: whether the rung is only tried.
             epochs_done: those of a trial that it goes on from.
+            most_views: of each training image.
         """
         from mirada.learn.rung import first_judged, rung_recipe, step_seconds, trial_recipe
 
         place = len(self.body.stages) - stages
         recipe = (trial_recipe if is_trial else rung_recipe)(images, stages)
         recipe = replace(recipe, epochs=max(recipe.epochs - epochs_done, 1))
-        views = 1 if is_trial else min(VIEWS, recipe.epochs)
+        views = 1 if is_trial else min(most_views, recipe.epochs)
         runs = views * images + val_images - (images + val_images if is_first_view_kept else 0)
         if stages not in self._step_seconds:
             self._step_seconds[stages] = step_seconds(

@@ -22,6 +22,7 @@ from mirada.learn.scores import (
     share_interval,
 )
 from mirada.model import Model, load
+from mirada.model.model import NOT_FINISHED
 from mirada.progress import Progress, silent
 from mirada.tasks import softmax
 
@@ -227,6 +228,8 @@ def evaluate(
     dataset = read(data, is_learnt_from=False)
     _check_classes(model, dataset)
     samples, name, notes = _choose(model, dataset, part)
+    if not model.is_finished:
+        notes = (*notes, NOT_FINISHED)
     if model.engine.note:
         notes = (*notes, model.engine.note)
     return evaluate_samples(model, samples, name, notes=notes, progress=progress)

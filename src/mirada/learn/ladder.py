@@ -24,7 +24,7 @@ from mirada.backbone.body import Body
 from mirada.errors import ArchitectureError, DataError, TrainingError, UsageError
 from mirada.image import Preparation
 from mirada.learn.depths import Options, depths
-from mirada.learn.estimate import Budget, Estimate, deepest_in_time
+from mirada.learn.estimate import VIEWS, Budget, Estimate, deepest_in_time
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
 from mirada.learn.head import Head, balanced_weights, fit_head
 from mirada.learn.job import Answers, Job, failures_json
@@ -33,7 +33,7 @@ from mirada.learn.rows import Rows, Stores, prune_activations
 from mirada.learn.scores import paired_test
 from mirada.learn.standing import Standing, judged, trained_json, val_json
 from mirada.model import Model
-from mirada.model.model import State
+from mirada.model.model import UNFINISHED, State
 from mirada.words import duration, last_stages
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class _Ladder:
         try:
             self._climb(stages)
         except KeyboardInterrupt:
+            self.job.progress("stopped; testing the best so far (Ctrl-C again: no test)", 0, None)
             self.notes.append("Training was stopped by Ctrl-C: the best rung so far was kept.")
         except TrainingError as error:
             if self.options.retrain != "auto":
@@ -258,8 +259,7 @@ class _Ladder:
 
         begin = time.perf_counter()
         place = len(self.body.stages) - stages
-        estimate = self._estimate(stages, is_trial=is_trial)
-        epochs = estimate.epochs_within(self.budget.seconds_left() - estimate.extraction)
+        estimate, epochs = self._in_time(stages, is_trial)
         if epochs < min(FEWEST_EPOCHS, estimate.recipe.epochs):
             self.notes.append(
                 f"There was no time to train {last_stages(stages)}: that takes about {duration(estimate.seconds())}."
@@ -297,7 +297,16 @@ class _Ladder:
             is_asked_for=why is None and self.options.retrain != "auto",
         )
 
-    def _estimate(self, stages: int, *, is_trial: bool = False) -> Estimate:
+    def _in_time(self, stages: int, is_trial: bool) -> tuple[Estimate, float]:
+        """What a rung takes, and for how many epochs there is time: where for too few, of one view of each image."""
+        for most_views in (VIEWS, 1):
+            estimate = self._estimate(stages, is_trial=is_trial, most_views=most_views)
+            epochs = estimate.epochs_within(self.budget.seconds_left() - estimate.extraction)
+            if epochs >= FEWEST_EPOCHS:
+                break
+        return estimate, epochs
+
+    def _estimate(self, stages: int, *, is_trial: bool = False, most_views: int = VIEWS) -> Estimate:
         from mirada.engine.process import prepare_process
 
         prepare_process()
@@ -309,6 +318,7 @@ class _Ladder:
             is_first_view_kept=len(self.body.stages) - stages in self.first_taps,
             is_trial=is_trial,
             epochs_done=0 if trial is None else len(trial["history"]),
+            most_views=most_views,
         )
 
     def _kept_trial(self, stages: int) -> dict[str, Any] | None:
@@ -416,16 +426,18 @@ class _Ladder:
         }
         if not is_finished:
             losses, right = standing.val_losses.tolist(), standing.val_right.tolist()
-            learnt["climbing"] = {"val_losses": losses, "val_right": right, "rate": self.train.rate}
+            learnt[UNFINISHED] = {"val_losses": losses, "val_right": right, "rate": self.train.rate}
         return replace(standing.model, training=learnt)
 
     def _resume(self, begun: Model) -> None:
         """Stand where an interrupted climb stood."""
-        learnt = {name: value for name, value in begun.training.items() if name not in ("climbing", "key")}
+        learnt = {name: value for name, value in begun.training.items() if name not in (UNFINISHED, "key")}
         self.rungs, self.notes = list(learnt.pop("rungs")), [*learnt.pop("notes"), *self.notes]
         self.learnt = learnt
+        done = ", ".join("head" if not rung["stages"] else f"from {rung['name']}" for rung in self.rungs)
+        self.notes.append(f"This went on with an interrupted training ({done}), whose time is not counted.")
         self._chosen = begun.preparation
         self._features(self._chosen)
-        climbing = begun.training["climbing"]
+        climbing = begun.training[UNFINISHED]
         self.train.rate = climbing["rate"]  # so few images were run now that nothing was measured
         self.standing = Standing(begun, np.array(climbing["val_losses"]), np.array(climbing["val_right"], bool))

@@ -29,7 +29,7 @@ from mirada.learn.scores import expected_calibration_error, reliability, share_i
 from mirada.model import Model
 from mirada.page import Markup, footer, page, side_by_side, table, tag, thumbnail
 from mirada.version import __version__
-from mirada.words import duration, last_stages, percent
+from mirada.words import duration, last_stages, least_percent, percent
 
 __all__ = ["report"]
 
@@ -177,7 +177,7 @@ def _sureness(model: Model, judged: Evaluation) -> Markup:
     if sure == images:
         words = f"of the answers: all {sure:,} count as sure. "
     else:
-        limit = percent(judged.sure_from)
+        limit = least_percent(judged.sure_from)
         words = f"of the answers ({sure:,}) have a probability of {limit} or more: they count as sure. "
     if sure:
         words += f"Of these, {_with_interval(right / sure, share_interval(right, sure))} are right. "
@@ -221,7 +221,7 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
     if curves := [
         chart for i, rung in enumerate(rungs) for chart in epoch_curves(f"step {i}: ", rung.get("history", ()))
     ]:
-        words = "An epoch is one pass over the training pictures. The dot is the one that was kept: the lowest loss."
+        words = "An epoch is one pass over the training pictures. The dot is the one of the lowest loss."
         content += [tag("h3", "Epoch by epoch"), _p(words), side_by_side("14rem", curves)]
     return content
 

@@ -176,10 +176,10 @@ def train(
     try:
         model, evaluations = _finished(model, job, val_answers)
     except KeyboardInterrupt:  # what was learnt is not lost with the score
-        model = _noted(model, "Evaluation was stopped: there is no score on test.")
+        model = _noted(model, "Evaluation was stopped: there is no score on test. mirada evaluate gives one.")
     seconds = time.perf_counter() - begin
     if minutes is not None and seconds > 1.05 * 60 * minutes:
-        model = _noted(model, f"It took {duration(seconds)}, more than asked for: a head and its test are the least.")
+        model = _noted(model, f"It took {duration(seconds)}, more than asked for: {_LEAST}.")
     model = replace(model, training=model.training | {"seconds": round(seconds, 2)})
     if out is None:
         return model
@@ -331,6 +331,10 @@ def _calibrated(model: Model, answered: Answers) -> Model:
     training = model.training | {"sure_precision": PRECISION, "sure_share_of_val": threshold.share}
     return replace(model, task=replace(task, sure_from=threshold.value), training=training)
 
+
+_LEAST = (
+    "a head and its test are the least, and when a network is first used on a machine, how it is run best is found out"
+)
 
 _NOTHING_LEARNT = (
     "On test the model is not clearly better than naming the commonest class each time: it may have learnt nothing, or "

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mirada.backbone import Backbone
+from mirada.model.model import NOT_FINISHED, UNFINISHED
+from mirada.words import least_percent
 
 if TYPE_CHECKING:
     from mirada.model.model import Model
 
 __all__ = ["card", "score_words"]
 
-_NOT_SHOWN = ("climbing", "key", "sure_precision", "sure_share_of_val")
+_NOT_SHOWN = ("key", "sure_precision", "sure_share_of_val")
 """What a training that is not finished keeps for itself, and what is told in other words."""
 
 
@@ -30,7 +32,7 @@ def card(model: Model, name: str) -> str:
             "",
             "## How good it is",
             "",
-            *_score_lines(model.scores),
+            *_score_lines(model),
             "",
             "## How it was made",
             "",
@@ -56,10 +58,12 @@ def score_words(score: dict[str, Any]) -> str:
     return f"{score['accuracy']:.1%} of {score['images']:,} images right, 95 % interval {low:.1%} to {high:.1%}"
 
 
-def _score_lines(scores: dict[str, Any]) -> list[str]:
+def _score_lines(model: Model) -> list[str]:
+    if not model.is_finished:
+        return [NOT_FINISHED]
     lines = []
     for part, purpose in (("test", "never used for a choice"), ("val", "used to choose; flatters the model")):
-        if score := scores.get(part):
+        if score := model.scores.get(part):
             lines.append(f"- {part}: {score_words(score)} ({purpose})")
     return lines or ["It has not been evaluated."]
 
@@ -72,7 +76,7 @@ def _trust(model: Model) -> Iterator[str]:
         return
     yield f"On {part} its probabilities are off by {model.scores[part]['calibration_error']:.1%} on average."
     if model.task.sure_from is not None:
-        yield f"An answer with a probability below {model.task.sure_from:.1%} counts as not sure."
+        yield f"An answer with a probability below {least_percent(model.task.sure_from)} counts as not sure."
     else:
         yield "No probability is known from which its answers can be relied on."
 
@@ -90,9 +94,9 @@ def _made(model: Model) -> list[str]:
         network,
         f"images: {preparation.fit} to {width} x {height} pixels, {'grey' if preparation.channels == 1 else 'RGB'}",
         *(
-            f"{key.replace('_', ' ')}: {_plain(value)}"
+            f"{key.replace('_', ' ')}: {value['name'] if key == 'policy' else _plain(value)}"
             for key, value in training.items()
-            if not isinstance(value, list) and key not in _NOT_SHOWN
+            if not isinstance(value, list) and key not in (UNFINISHED, *_NOT_SHOWN)
         ),
         *(
             f"not used, could not be read: {failure['path']}: {failure['error']}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ __all__ = ["Images", "Model", "State", "predict"]
 
 State = dict[str, NDArray[np.generic]]
 """The tensors of a network by name. Those of a backbone begin with "backbone.", those of its head with "head."."""
+
+UNFINISHED: Final = "climbing"
+"""What the training of a model holds that is not finished: how far it is."""
+NOT_FINISHED: Final = "The training of the model is not finished: the command that began it goes on with it."
 
 Image = str | os.PathLike[str] | NDArray[np.uint8]
 """A file, a folder, or a picture as an array."""
@@ -77,6 +81,11 @@ class Model:
     def class_names(self) -> tuple[str, ...]:
         """The classes, sorted; the place of a name is its class id."""
         return self.task.class_names
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its training came to its end: until then it is neither calibrated nor tested."""
+        return UNFINISHED not in self.training
 
     @cached_property
     def module(self) -> nn.Module:

@@ -36,7 +36,7 @@ from mirada.errors import ArchitectureError, DataError, ModelError, UsageError
 from mirada.files import umask
 from mirada.image import Preparation
 from mirada.model.card import card
-from mirada.model.model import Model
+from mirada.model.model import UNFINISHED, Model
 from mirada.tasks import Classify
 from mirada.version import __version__
 
@@ -61,6 +61,8 @@ def check_new(path: Path) -> None:
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise UsageError(f"the name {path.name[:20]}... is longer than a folder's can be: give another with -o")
     parent = path.absolute().parent
+    if parent.exists() and not parent.is_dir():
+        raise UsageError(f"{parent} is a file, and no folder that can hold the model: give another name with -o")
     if not parent.is_dir():
         raise UsageError(f"the folder {parent} does not exist: make it first, or give another name with -o")
     if not os.access(parent, os.W_OK):
@@ -81,7 +83,7 @@ def _unfinished_key(path: Path) -> str | None:
         _earlier(path).rename(path)
     try:
         training = _read_json(path)["training"]
-        return str(training.get("key", "")) if "climbing" in training else None
+        return str(training.get("key", "")) if UNFINISHED in training else None
     except (ModelError, KeyError, TypeError, AttributeError):
         return None
 

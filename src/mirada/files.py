@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from mirada.errors import UsageError
 
 __all__ = ["lock_file", "locked", "umask", "write_whole"]
 
@@ -31,20 +33,23 @@ def lock_file(descriptor: int) -> bool:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[bool]:
-    """Lock a file, which is made where there is none, as long as the block lasts.
-
-    Yields:
-        Whether it is locked; not where another process has locked it.
+def locked(file: Path, otherwise: str) -> Iterator[None]:
+    """Lock a file, which is made with its folder where there is none, as long as the block lasts.
 
     Raises:
-        OSError: it cannot be made or locked.
+        UsageError: another process has locked it, which is told in these words, `otherwise`; or it cannot be made.
     """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        yield lock_file(descriptor)
-    finally:
-        os.close(descriptor)  # and with it the lock
+    with ExitStack() as stack:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+            stack.callback(os.close, descriptor)  # and with it the lock
+            is_ours = lock_file(descriptor)
+        except OSError as error:
+            raise UsageError(f"{file.parent}: nothing can be written or locked there ({error.strerror})") from error
+        if not is_ours:
+            raise UsageError(f"{file.parent}: {otherwise}")
+        yield
 
 
 def umask() -> int:

@@ -86,7 +86,7 @@ def known_words(word: str, known: Iterable[str]) -> str:
 
 
 def least_percent(share: float) -> str:
-    """A least share, rounded down, so that every share that is as large has as many percent.
+    """A least share in percent, rounded down, so that no share that reaches it is shown as less.
 
     >>> least_percent(0.96072), least_percent(0.9599)
     ('96.0%', '95.9%')

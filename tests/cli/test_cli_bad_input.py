@@ -206,8 +206,10 @@ OTHERS = [
         "--retrain must be auto, head, all or a number of stages from 1, got 0",
     ),
     (("train", "two", "--minutes", "-1"), "--minutes must be a number above 0, got -1.0"),
-    (("train", "two", "--until", "90"), "--until must be an accuracy above 0 and up to 1, such as 0.9, got 90.0"),
-    (("train", "two", "--until", "900%"), "--until must be an accuracy above 0 and up to 1, such as 0.9, got 9.0"),
+    (
+        ("train", "two", "--until", "90"),
+        "--until must be an accuracy above 0 and up to 1, such as 0.9 or 90%, got 90.0",
+    ),
     (
         ("train", "two", *FROM_LENET5, "--weights", "weights.pt"),
         "--weights is for a pretrained network, such as --from timm:resnet18; a listing starts from scratch",
@@ -359,6 +361,7 @@ USAGE = [
     (("train", "two", "--epochs", "0"), "Invalid value for '--epochs'"),
     (("train", "two", "--epochs", "two"), "Invalid value for '--epochs'"),
     (("train", "two", "--minutes", "some"), "Invalid value for '--minutes'"),
+    (("train", "two", "--until", "ninety"), "'ninety' is no share: give one such as 0.9 or 90%"),
     (("train", "two", "--seed", "-1"), "Invalid value for '--seed'"),
     (("predict", "model", "two", "--top", "0"), "Invalid value for '--top'"),
 ]

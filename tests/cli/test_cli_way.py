@@ -178,8 +178,11 @@ def test_predict_and_evaluate_say_what_a_model_does_not_know(mirada, here, digit
     replace(digits_model, task=task, training={"climbing": {}, "notes": []}).save(here / "begun")
     for command in ("predict", "evaluate"):
         said = mirada(command, "begun", digit_folders).err
-        assert "note: The training of the model is not finished: the command that began it goes on with it." in said
-    assert "knows no probability from which it is sure" in mirada("predict", "unsure", digit_folders).err
+        assert "note: The training of the model is not finished: run the command that began it again" in said
+    assert (
+        "not known from which probability its answers can be relied on"
+        in mirada("predict", "unsure", digit_folders).err
+    )
     assert "note:" not in mirada("evaluate", "unsure", digit_folders).err
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 import uuid
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -132,6 +133,13 @@ def test_parts_become_shards(make_textures: Callable[[Path, int], Path], tmp_pat
 def test_a_damaged_shard_is_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
+        read(tmp_path)
+
+
+def test_a_zip_archive_that_is_called_a_tar_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "s.tar", "w") as archive:
+        archive.writestr("a.jpg", b"")
+    with pytest.raises(DataError, match=r"s.tar: this is a zip archive, no tar file. Unpack it \(unzip\)"):
         read(tmp_path)
 
 

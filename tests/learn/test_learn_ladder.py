@@ -16,7 +16,7 @@ from mirada.errors import TrainingError, UsageError
 from mirada.learn import train
 from mirada.learn.estimate import Budget, Estimate
 from mirada.learn.losses import best_tried, is_worth_another_trial
-from mirada.learn.rung import Inputs, rung_recipe, scale_head
+from mirada.learn.rung import Inputs, RungRecipe, rung_recipe, scale_head
 from mirada.learn.tail import Tail
 from mirada.model import Model, load
 from mirada.model.store import is_unfinished
@@ -200,6 +200,8 @@ def test_a_killed_run_that_chooses_is_taken_up(stage: str, auto: Model, textures
     assert is_unfinished(tmp_path / "m")
     model = train(textures, out=tmp_path / "m")
     assert _weights(model) == _weights(auto)
+    said = "This went on with an interrupted training, whose time is not counted."
+    assert (model.training["notes"].count(said), auto.training["notes"].count(said)) == (1, 0)
     found, wanted = (
         [(r["stages"], r["is_trial"], r["is_kept"], r["val"]) for r in m.training["rungs"]] for m in (model, auto)
     )
@@ -348,22 +350,23 @@ def test_a_val_part_that_cannot_be_read(make_textures: Callable[[Path, int], Pat
 
 
 @pytest.mark.parametrize(
-    ("seconds", "views"),
+    ("seconds", "epochs", "views"),
     [
-        (1e6, [3]),
-        (3.2 * 1.0, [3, 1]),  # enough for three epochs, but not for two more views first
-        (0.1, [3, 1]),
+        (1e6, 8, [3]),
+        (1e6, 2, [2]),  # all of its epochs
+        (3.2, 8, [3, 1]),  # enough for three epochs, but not for two more views first
+        (0.1, 8, [3, 1]),
     ],
 )
 def test_where_time_is_short_one_view_is_taken(
-    seconds: float, views: list[int], textures: Path, monkeypatch: pytest.MonkeyPatch
+    seconds: float, epochs: int, views: list[int], textures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An epoch takes a second here, two more views a hundred."""
     asked: list[int] = []
 
     def estimate(self: Budget, *_: int, most_views: int, **__: object) -> Estimate:
-        asked.append(most_views)
-        return Estimate(rung_recipe(100, 1), most_views, 50.0 * (most_views - 1), 1.0, 0.0)
+        asked.append(min(most_views, epochs))
+        return Estimate(RungRecipe(epochs), asked[-1], 50.0 * (most_views - 1), 1.0, 0.0)
 
     monkeypatch.setattr(Budget, "estimate", estimate)
     monkeypatch.setattr(Budget, "seconds_left", lambda self: seconds)
@@ -371,6 +374,7 @@ def test_where_time_is_short_one_view_is_taken(
     assert asked == views
     is_begun = "Training was stopped by Ctrl-C: the best rung so far was kept." in model.training["notes"]
     assert is_begun == (seconds > 1)
+    assert ("There was time for one view of each image only." in model.training["notes"]) == (seconds == 3.2)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +401,7 @@ def test_what_ends_the_climb_at_the_head(
         ({"retrain": "some"}, "--retrain must be auto, head, all or a number of stages from 1, got some"),
         ({"retrain": True}, "--retrain must be auto, head, all or a number of stages from 1, got True"),
         ({"minutes": 0}, "--minutes must be a number above 0, got 0"),
-        ({"until": 1.5}, "--until must be an accuracy above 0 and up to 1, such as 0.9, got 1.5"),
+        ({"until": 1.5}, "--until must be an accuracy above 0 and up to 1, such as 0.9 or 90%, got 1.5"),
         ({"network": "lenet5", "minutes": 1}, "--minutes is for a pretrained network"),
         ({"network": "lenet5", "retrain": "head"}, "--retrain is for a pretrained network"),
     ],

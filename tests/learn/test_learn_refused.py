@@ -84,7 +84,7 @@ from mirada.learn import train
                 "efficientnet-lite0",
                 {"until": until},
                 UsageError,
-                f"--until must be an accuracy above 0 and up to 1, such as 0.9, got {until}",
+                f"--until must be an accuracy above 0 and up to 1, such as 0.9 or 90%, got {until}",
             )
             for until in (0, -0.5, 1.01, 90, math.nan)
         ),

@@ -412,7 +412,9 @@ def test_an_interrupted_evaluation_keeps_what_was_learnt(
 
     model = train(divided, listing, epochs=1, out=tmp_path / "model", progress=progress)
     assert model.scores == {}
-    assert model.training["notes"][-1] == "Evaluation was stopped: there is no score on test."
+    assert model.training["notes"][-1] == (
+        "Evaluation was stopped: the model has no score, and is not calibrated. mirada evaluate gives the score."
+    )
     assert _weights(load(tmp_path / "model")) == _weights(model) == _weights(train(divided, listing, epochs=1))
 
 

@@ -113,4 +113,4 @@ def test_the_card_of_a_training_that_is_not_finished_keeps_its_figures_for_itsel
     training = {"seed": 3, "climbing": {"val_losses": [0.1] * 9, "val_right": [True] * 9}, "key": "0" * 64, "notes": []}
     text = card(_model(training=training | {"policy": {"name": "light", "turn": 0.0}}), "m")
     assert "- images: stretch to 6 x 5 pixels, grey\n- seed: 3\n- policy: light\n\n## Classes" in text
-    assert "## How good it is\n\nThe training of the model is not finished: the command that began it goes on" in text
+    assert "## How good it is\n\nThe training of the model is not finished: run the command that began it" in text

@@ -281,13 +281,13 @@ def _finding(finding: Finding) -> list[str]:
 
 
 def doubts(model: Model) -> list[str]:
-    """Why its probabilities say little, where they do."""
+    """What must be known of a model before its answers are read."""
     from mirada.model.model import NOT_FINISHED
 
     if not model.is_finished:
         return [NOT_FINISHED]
     if model.task.sure_from is None:
-        return ["The model knows no probability from which it is sure: no answer is marked as not sure."]
+        return ["It is not known from which probability its answers can be relied on, so none is marked as not sure."]
     return []
 
 

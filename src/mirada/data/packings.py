@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["GZIP", "is_packed", "is_packed_tar", "packing_of"]
+__all__ = ["GZIP", "Packing", "is_packed", "is_packed_tar", "packing_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,27 +14,29 @@ class Packing:
     """One way to compress.
 
     Attributes:
-        name: of what does it.
+        name: of the program or format.
         suffixes: of its files, in lower case.
         begins: their first bytes.
         unpack: the command that unpacks one.
+        holds_files: whether it is an archive of its own kind, not one compressed file.
     """
 
     name: str
     suffixes: tuple[str, ...]
     begins: bytes
     unpack: str
+    holds_files: bool = False
 
 
 GZIP: Final = Packing("gzip", (".gz", ".tgz"), b"\x1f\x8b", "gunzip")
 PACKINGS: Final = (
     GZIP,
-    Packing("bzip2", (".bz2", ".tbz2"), b"BZh", "bunzip2"),
+    Packing("bzip2", (".bz2", ".tbz2", ".tbz"), b"BZh", "bunzip2"),
     Packing("xz", (".xz", ".txz"), b"\xfd7zXZ", "unxz"),
-    Packing("zstd", (".zst",), b"\x28\xb5\x2f\xfd", "unzstd"),
-    Packing("zip", (".zip",), b"PK\x03\x04", "unzip"),
-    Packing("7-Zip", (".7z",), b"7z\xbc\xaf\x27\x1c", "7z x"),
-    Packing("RAR", (".rar",), b"Rar!", "unrar x"),
+    Packing("zstd", (".zst", ".tzst"), b"\x28\xb5\x2f\xfd", "unzstd"),
+    Packing("zip", (".zip",), b"PK\x03\x04", "unzip", holds_files=True),
+    Packing("7-Zip", (".7z",), b"7z\xbc\xaf\x27\x1c", "7z x", holds_files=True),
+    Packing("RAR", (".rar",), b"Rar!", "unrar x", holds_files=True),
 )
 
 

@@ -232,6 +232,11 @@ def _looked_through(shard: _Shard) -> tuple[list[_Image], Counter[str]] | DataEr
 def _no_tar(shard: _Shard, error: Exception) -> DataError:
     """What is wrong with a file that cannot be read as an archive without compression."""
     packing = packing_of(Member(shard.address, 0, 6).read())
+    if packing is not None and packing.holds_files:
+        return DataError(
+            f"{shard.address}: this is a {packing.name} archive, no tar file. Unpack it ({packing.unpack}), and give "
+            "the folder that comes out"
+        )
     if packing is not None:
         return DataError(
             f"{shard.address}: it is compressed by {packing.name}, so no image in it can be read alone. "

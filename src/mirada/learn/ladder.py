@@ -106,10 +106,11 @@ class _Ladder:
         else:
             self._resume(begun)
         self.budget.rate = self.train.rate
+        was_stopped = False
         try:
             self._climb(stages)
         except KeyboardInterrupt:
-            self.job.progress("stopped; testing the best so far (Ctrl-C again: no test)", 0, None)
+            was_stopped = True
             self.notes.append("Training was stopped by Ctrl-C: the best rung so far was kept.")
         except TrainingError as error:
             if self.options.retrain != "auto":
@@ -117,6 +118,8 @@ class _Ladder:
             self.notes.append(f"{error}: the best rung before was kept.")
         if self._is_enough():
             self.notes.append(f"The climb ended: at least the {self.options.until:.1%} asked for are right on val.")
+        if was_stopped or self.rungs[-1].get("was_stopped", False):
+            self.job.progress("stopped; testing the best so far (Ctrl-C again: no test)", 0, None)
         self.stores.close(delete=True)
         prune_activations()
         logits = None if self.standing is None else self.standing.val_logits
@@ -265,6 +268,8 @@ class _Ladder:
                 f"There was no time to train {last_stages(stages)}: that takes about {duration(estimate.seconds())}."
             )
             return
+        if estimate.views < min(VIEWS, estimate.recipe.epochs) and not is_trial:
+            self.notes.append("There was time for one view of each image only.")
         stage = f"trying {last_stages(stages)}" if is_trial else last_stages(stages)
         self.job.progress(f"{stage}: about {duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
         what = f"{stage}: activations of the"
@@ -293,16 +298,16 @@ class _Ladder:
             begin,
             self._with_tail(tail),
             climbed.val_logits,
-            trained_json(climbed, recipe, is_trial=is_trial),
+            trained_json(climbed, recipe, estimate.views, is_trial=is_trial),
             is_asked_for=why is None and self.options.retrain != "auto",
         )
 
     def _in_time(self, stages: int, is_trial: bool) -> tuple[Estimate, float]:
-        """What a rung takes, and for how many epochs there is time: where for too few, of one view of each image."""
+        """What a rung takes, and how many epochs there is time for; with one view of each image if else too few."""
         for most_views in (VIEWS, 1):
             estimate = self._estimate(stages, is_trial=is_trial, most_views=most_views)
             epochs = estimate.epochs_within(self.budget.seconds_left() - estimate.extraction)
-            if epochs >= FEWEST_EPOCHS:
+            if epochs >= min(FEWEST_EPOCHS, estimate.recipe.epochs):
                 break
         return estimate, epochs
 
@@ -434,8 +439,7 @@ class _Ladder:
         learnt = {name: value for name, value in begun.training.items() if name not in (UNFINISHED, "key")}
         self.rungs, self.notes = list(learnt.pop("rungs")), [*learnt.pop("notes"), *self.notes]
         self.learnt = learnt
-        done = ", ".join("head" if not rung["stages"] else f"from {rung['name']}" for rung in self.rungs)
-        self.notes.append(f"This went on with an interrupted training ({done}), whose time is not counted.")
+        self.notes.append("This went on with an interrupted training, whose time is not counted.")
         self._chosen = begun.preparation
         self._features(self._chosen)
         climbing = begun.training[UNFINISHED]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mirada.errors import UsageError
 from mirada.files import locked
 from mirada.learn.checkpoint import Checkpoint
 from mirada.learn.journal import Journal
@@ -62,17 +61,7 @@ class Place:
             yield
             return
         lock = self.folder / LOCK
-        with ExitStack() as stack:
-            try:
-                self.folder.mkdir(exist_ok=True)
-                is_ours = stack.enter_context(locked(lock))
-            except OSError as error:
-                raise UsageError(f"{self.folder}: nothing can be written there ({error.strerror})") from error
-            if not is_ours:
-                raise UsageError(
-                    f"{self.folder}: another process is training here: wait until it is done, or give another name "
-                    "with -o"
-                )
+        with locked(lock, "another process is training here: wait until it is done, or give another name with -o"):
             try:
                 yield
             finally:

@@ -118,6 +118,6 @@ def _check_climbing(retrain: object, minutes: float | None, until: float | None)
     if minutes is not None and not 0 < minutes < math.inf:
         raise UsageError(f"--minutes must be a number above 0, got {minutes}")
     if until is not None and not 0 < until <= 1:
-        raise UsageError(f"--until must be an accuracy above 0 and up to 1, such as 0.9, got {until}")
+        raise UsageError(f"--until must be an accuracy above 0 and up to 1, such as 0.9 or 90%, got {until}")
     if until is not None and retrain == "head":
         raise UsageError("--until ends a climb early, and with --retrain head there is none: leave one of them out")

@@ -176,10 +176,10 @@ def train(
     try:
         model, evaluations = _finished(model, job, val_answers)
     except KeyboardInterrupt:  # what was learnt is not lost with the score
-        model = _noted(model, "Evaluation was stopped: there is no score on test. mirada evaluate gives one.")
+        model = _noted(model, _STOPPED)
     seconds = time.perf_counter() - begin
     if minutes is not None and seconds > 1.05 * 60 * minutes:
-        model = _noted(model, f"It took {duration(seconds)}, more than asked for: {_LEAST}.")
+        model = _noted(model, f"It took {duration(seconds)}, more than asked for. {_LEAST}")
     model = replace(model, training=model.training | {"seconds": round(seconds, 2)})
     if out is None:
         return model
@@ -333,9 +333,9 @@ def _calibrated(model: Model, answered: Answers) -> Model:
 
 
 _LEAST = (
-    "a head and its test are the least, and when a network is first used on a machine, how it is run best is found out"
+    "A head and its test are the least; where a network is used for the first time, trying how to run it adds some."
 )
-
+_STOPPED = "Evaluation was stopped: the model has no score, and is not calibrated. mirada evaluate gives the score."
 _NOTHING_LEARNT = (
     "On test the model is not clearly better than naming the commonest class each time: it may have learnt nothing, or "
     "the test part is too small to tell."

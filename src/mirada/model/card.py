@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["card", "score_words"]
 
-_NOT_SHOWN = ("key", "sure_precision", "sure_share_of_val")
+_NOT_SHOWN = (UNFINISHED, "key", "sure_precision", "sure_share_of_val")
 """What a training that is not finished keeps for itself, and what is told in other words."""
 
 
@@ -96,7 +96,7 @@ def _made(model: Model) -> list[str]:
         *(
             f"{key.replace('_', ' ')}: {value['name'] if key == 'policy' else _plain(value)}"
             for key, value in training.items()
-            if not isinstance(value, list) and key not in (UNFINISHED, *_NOT_SHOWN)
+            if not isinstance(value, list) and key not in _NOT_SHOWN
         ),
         *(
             f"not used, could not be read: {failure['path']}: {failure['error']}"

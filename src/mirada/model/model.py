@@ -36,7 +36,7 @@ State = dict[str, NDArray[np.generic]]
 
 UNFINISHED: Final = "climbing"
 """What the training of a model holds that is not finished: how far it is."""
-NOT_FINISHED: Final = "The training of the model is not finished: the command that began it goes on with it."
+NOT_FINISHED: Final = "The training of the model is not finished: run the command that began it again to go on."
 
 Image = str | os.PathLike[str] | NDArray[np.uint8]
 """A file, a folder, or a picture as an array."""

@@ -61,8 +61,9 @@ def check_new(path: Path) -> None:
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise UsageError(f"the name {path.name[:20]}... is longer than a folder's can be: give another with -o")
     parent = path.absolute().parent
-    if parent.exists() and not parent.is_dir():
-        raise UsageError(f"{parent} is a file, and no folder that can hold the model: give another name with -o")
+    there = next(each for each in (parent, *parent.parents) if each.exists())
+    if not there.is_dir():
+        raise UsageError(f"{there} is a file, and no folder that can hold the model: give another name with -o")
     if not parent.is_dir():
         raise UsageError(f"the folder {parent} does not exist: make it first, or give another name with -o")
     if not os.access(parent, os.W_OK):

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -49,21 +49,8 @@ def writing(place: str) -> Iterator[Callable[[], None]]:
         with _leased(place) as renew:
             yield renew
     else:
-        with _locked(Path(place)):
+        with locked(Path(place) / _LOCK, "another process is writing to this index: wait until it is done"):
             yield lambda: None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            is_ours = stack.enter_context(locked(folder / _LOCK))
-        except OSError as error:
-            raise UsageError(f"{folder}: the index cannot be written there ({error.strerror})") from error
-        if not is_ours:
-            raise UsageError(f"{folder}: another process is writing to this index: wait until it is done")
-        yield
 
 
 def check_free(place: str) -> None:

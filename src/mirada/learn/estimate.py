@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,7 +107,6 @@ class Budget:
         *,
         is_first_view_kept: bool,
         is_trial: bool = False,
-        epochs_done: int = 0,
         most_views: int = VIEWS,
     ) -> Estimate:
         """What a rung will take, measured on a few steps and on the images run so far.
@@ -117,14 +116,12 @@ class Budget:
             images, val_images: how many there are to learn from, and to be judged by.
             is_first_view_kept: whether their first view need not be run for these stages.
             is_trial: whether the rung is only tried.
-            epochs_done: those of a trial that it goes on from.
             most_views: of each training image.
         """
         from mirada.learn.rung import first_judged, rung_recipe, step_seconds, trial_recipe
 
         place = len(self.body.stages) - stages
         recipe = (trial_recipe if is_trial else rung_recipe)(images, stages)
-        recipe = replace(recipe, epochs=max(recipe.epochs - epochs_done, 1))
         views = 1 if is_trial else min(most_views, recipe.epochs)
         runs = views * images + val_images - (images + val_images if is_first_view_kept else 0)
         if stages not in self._step_seconds:

@@ -315,14 +315,12 @@ class _Ladder:
         from mirada.engine.process import prepare_process
 
         prepare_process()
-        trial = self._kept_trial(stages)
         return self.budget.estimate(
             stages,
             len(self.train),
             len(self.val),
             is_first_view_kept=len(self.body.stages) - stages in self.first_taps,
             is_trial=is_trial,
-            epochs_done=0 if trial is None else len(trial["history"]),
             most_views=most_views,
         )
 

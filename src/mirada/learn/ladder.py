@@ -324,17 +324,13 @@ class _Ladder:
             most_views=most_views,
         )
 
-    def _kept_trial(self, stages: int) -> dict[str, Any] | None:
-        """The trial of so many stages, where its model is the best so far: the rung in full goes on from there."""
-        best = [rung for rung in self.rungs if rung["is_kept"]][-1]
-        return best if best["is_trial"] and best["stages"] == stages else None
-
     def _begun_tail(self, stages: int, train: Inputs, spread: float) -> Tail:
         """As a trial left it, where that is the best so far; else as pretrained, with a head of this spread."""
         from mirada.learn.rung import scale_head
 
         assert self.standing is not None
-        if self._kept_trial(stages) is not None:
+        best = [rung for rung in self.rungs if rung["is_kept"]][-1]
+        if best["is_trial"] and best["stages"] == stages:
             return self._tail(stages, self.standing.model)
         tail = self._tail(stages)
         scale_head(tail, train, spread)

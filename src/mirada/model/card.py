@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mirada.backbone import Backbone
-from mirada.model.model import NOT_FINISHED, UNFINISHED
+from mirada.model.model import NOT_FINISHED, UNFINISHED, Model
 from mirada.words import least_percent
-
-if TYPE_CHECKING:
-    from mirada.model.model import Model
 
 __all__ = ["card", "score_words"]
 

@@ -37,7 +37,7 @@ def test_the_deepest_rung_for_which_there_is_time(left: float, depth: int) -> No
 def budget(deadline: float, rate: float) -> Budget:
     network = find(BUILTIN)
     assert isinstance(network, Backbone)
-    return Budget(deadline, Body(network), lambda stages: None, 600, rate)  # type: ignore[arg-type, return-value]
+    return Budget(deadline, Body(network), lambda stages: None, 600, 5, rate)  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.parametrize(

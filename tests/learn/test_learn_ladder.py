@@ -187,7 +187,7 @@ def test_a_rung_in_full_goes_on_from_its_trial(textures: Path, tmp_path: Path, m
     training = load(tmp_path / "m").training
     _, *trials = training["rungs"]
     assert scaled == [trial["stages"] for trial in trials]
-    epochs = rung_recipe(training["images"]["train"], trials[-1]["stages"]).epochs
+    epochs = rung_recipe(training["images"]["train"], trials[-1]["stages"], 2).epochs
     assert begun == [f"epoch 1/{epochs}"]
 
 

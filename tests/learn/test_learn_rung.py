@@ -460,8 +460,20 @@ def test_a_loss_that_is_no_number_keeps_the_best_epoch_before(monkeypatch: pytes
     ],
 )
 def test_the_recipe_by_the_number_of_images(images: int, epochs: int, of_the_last_stage: int) -> None:
-    assert rung_recipe(images, 1) == RungRecipe(of_the_last_stage)
-    assert rung_recipe(images, 2).json()["epochs"] == epochs
+    assert rung_recipe(images, 1, 10).json()["epochs"] == of_the_last_stage
+    assert rung_recipe(images, 2, 10).json()["epochs"] == epochs
+
+
+@pytest.mark.parametrize("classes", [2, 10, 60])
+def test_the_right_class_is_aimed_at_with_the_same_odds_whatever_the_number_of_classes(classes: int) -> None:
+    share = rung_recipe(1_000, 2, classes).label_smoothing
+    right, wrong = 1 - share + share / classes, share / classes
+    assert right / wrong == pytest.approx(100)
+
+
+@pytest.mark.parametrize("classes", [70, 1_000])
+def test_with_many_classes_most_of_the_truth_stays_with_the_right_one(classes: int) -> None:
+    assert rung_recipe(1_000, 2, classes).label_smoothing == 0.4
 
 
 def test_measuring_a_step_leaves_the_tail_as_it_is() -> None:
@@ -474,4 +486,4 @@ def test_measuring_a_step_leaves_the_tail_as_it_is() -> None:
 
 @pytest.mark.parametrize(("stages", "rate"), [(1, 1e-3), (3, 4.15e-4), (32, 6.25e-5)])
 def test_the_more_is_trained_the_smaller_the_steps(stages: int, rate: float) -> None:
-    assert rung_recipe(1_000, stages).learning_rate == pytest.approx(rate, rel=1e-3)
+    assert rung_recipe(1_000, stages, 10).learning_rate == pytest.approx(rate, rel=1e-3)

@@ -72,6 +72,7 @@ class Budget:
         body: the network.
         tail: makes the trained end of so many stages.
         to_judge: how many images are run through the network after the last rung.
+        classes: how many there are to tell apart.
 
     Attributes:
         rate: images a second through the whole network, decoding included.
@@ -81,6 +82,7 @@ class Budget:
     body: Body
     tail: Callable[[int], Tail]
     to_judge: int
+    classes: int
     rate: float = FIRST_RATE
     _step_seconds: dict[int, float] = field(default_factory=dict)
 
@@ -121,7 +123,7 @@ class Budget:
         from mirada.learn.rung import first_judged, rung_recipe, step_seconds, trial_recipe
 
         place = len(self.body.stages) - stages
-        recipe = (trial_recipe if is_trial else rung_recipe)(images, stages)
+        recipe = (trial_recipe if is_trial else rung_recipe)(images, stages, self.classes)
         views = 1 if is_trial else min(most_views, recipe.epochs)
         runs = views * images + val_images - (images + val_images if is_first_view_kept else 0)
         if stages not in self._step_seconds:

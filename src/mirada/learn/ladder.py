@@ -91,7 +91,7 @@ class _Ladder:
         self.stores = Stores()
         self.train = Rows(job, "train", self.stores, options.policy)
         self.val = Rows(job, "val", self.stores)
-        self.budget = Budget(options.deadline, body, self._tail, len(job.parts.test))
+        self.budget = Budget(options.deadline, body, self._tail, len(job.parts.test), self.classes)
         self.first_taps: tuple[int, ...] = ()
         self.standing: Standing | None = None
         self._mild_head: Head | None = None

@@ -32,6 +32,7 @@ __all__ = [
     "fit_tail",
     "rung_recipe",
     "scale_head",
+    "smoothing",
     "step_seconds",
     "trial_recipe",
 ]
@@ -50,7 +51,7 @@ class RungRecipe:
             language model fine-tuning", 2018, section 3.2, with another factor).
         weight_decay: decoupled, of AdamW; not on biases.
         label_smoothing: share of the truth that is given to all classes alike (Szegedy et al., "Rethinking the
-            Inception architecture", 2016, section 7).
+            Inception architecture", 2016, section 7), see `smoothing`.
         dropout: share of the features that the head does not see in a step (Srivastava et al., "Dropout", 2014).
         start_spread: of the head that training starts from, see `scale_head`.
         patience: epochs without a better one after which the rung ends, counted from the middle on: before, steps are
@@ -73,27 +74,38 @@ class RungRecipe:
 
 
 LAST_STAGE_EPOCHS, MOST_EPOCHS, FEWEST_STEPS, ENOUGH_IMAGES = 8, 12, 200, 30_000
+ODDS, MOST_SMOOTHING = 100, 0.4
 
 
-def rung_recipe(images: int, stages: int) -> RungRecipe:
-    """The recipe for a number of training images and of trained stages.
+def smoothing(classes: int) -> float:
+    """The label smoothing with which the right class is to be 100 times as probable as any other; at most 0.4.
+
+    The scores that are aimed at are then as far apart whatever the number of classes: one share for all would ask for
+    more the more classes there are, and steps that lead further from the pretrained weights.
+    """
+    return min(classes / (classes - 1 + ODDS), MOST_SMOOTHING)
+
+
+def rung_recipe(images: int, stages: int, classes: int) -> RungRecipe:
+    """The recipe for a number of training images, of trained stages and of classes.
 
     8 epochs for the last stage alone, 12 for more; fewer for many images, more for few. The more stages are trained,
     the smaller the learning rate: by their number to the power of 0.8.
     """
     most = LAST_STAGE_EPOCHS if stages == 1 else MOST_EPOCHS
     seen = max(min(most * images, ENOUGH_IMAGES), 3 * images, FEWEST_STEPS * 32)
-    return RungRecipe(min(-(-seen // images), 100), learning_rate=1e-3 / stages**0.8)
+    epochs = min(-(-seen // images), 100)
+    return RungRecipe(epochs, learning_rate=1e-3 / stages**0.8, label_smoothing=smoothing(classes))
 
 
 TRIAL_SHARE = 1 / 6
 """Of the epochs of a rung in full."""
 
 
-def trial_recipe(images: int, stages: int) -> RungRecipe:
+def trial_recipe(images: int, stages: int, classes: int) -> RungRecipe:
     """The recipe of a trial: as many epochs whatever the number of stages, so that only the stages differ."""
-    epochs = math.ceil(TRIAL_SHARE * rung_recipe(images, 2).epochs)
-    return replace(rung_recipe(images, stages), epochs=epochs)
+    epochs = math.ceil(TRIAL_SHARE * rung_recipe(images, 2, classes).epochs)
+    return replace(rung_recipe(images, stages, classes), epochs=epochs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -464,16 +464,16 @@ def test_the_recipe_by_the_number_of_images(images: int, epochs: int, of_the_las
     assert rung_recipe(images, 2, 10).json()["epochs"] == epochs
 
 
-@pytest.mark.parametrize("classes", [2, 10, 60])
+@pytest.mark.parametrize("classes", [2, 10, 24])
 def test_the_right_class_is_aimed_at_with_the_same_odds_whatever_the_number_of_classes(classes: int) -> None:
     share = rung_recipe(1_000, 2, classes).label_smoothing
     right, wrong = 1 - share + share / classes, share / classes
     assert right / wrong == pytest.approx(100)
 
 
-@pytest.mark.parametrize("classes", [70, 1_000])
+@pytest.mark.parametrize("classes", [25, 1_000])
 def test_with_many_classes_most_of_the_truth_stays_with_the_right_one(classes: int) -> None:
-    assert rung_recipe(1_000, 2, classes).label_smoothing == 0.4
+    assert rung_recipe(1_000, 2, classes).label_smoothing == 0.2
 
 
 def test_measuring_a_step_leaves_the_tail_as_it_is() -> None:

@@ -74,11 +74,11 @@ class RungRecipe:
 
 
 LAST_STAGE_EPOCHS, MOST_EPOCHS, FEWEST_STEPS, ENOUGH_IMAGES = 8, 12, 200, 30_000
-ODDS, MOST_SMOOTHING = 100, 0.4
+ODDS, MOST_SMOOTHING = 100, 0.2
 
 
 def smoothing(classes: int) -> float:
-    """The label smoothing with which the right class is to be 100 times as probable as any other; at most 0.4.
+    """The label smoothing with which the right class is to be 100 times as probable as any other; at most 0.2.
 
     The scores that are aimed at are then as far apart whatever the number of classes: one share for all would ask for
     more the more classes there are, and steps that lead further from the pretrained weights.

@@ -24,6 +24,9 @@ from typing import Any
 
 from result import write_result
 
+LATEST = 0.7
+"""The latest moment of a kill, as a share of an undisturbed run: others may be quicker than that one."""
+
 
 def sha256(file: Path) -> str:
     """Of the content of a file."""
@@ -91,7 +94,7 @@ def main() -> None:
             whole = runs[0]["seconds"] if runs else 0.0
             kill_after, left = [], whole / 2
             while left > 0:
-                kill_after.append(drawn.uniform(0.05, 0.9) * whole)
+                kill_after.append(drawn.uniform(0.05, LATEST) * whole)
                 left -= kill_after[-1]
             runs.append(run(command, place / "model", Path(folder) / f"cache-{number}", kill_after))
             found = runs[-1]
@@ -99,8 +102,10 @@ def main() -> None:
             killed = ", ".join(f"{kill['after']:.0f} s" for kill in found["kills"]) or "not killed"
             print(f"{number}  {killed}: {'same weights' if is_same else 'OTHER WEIGHTS'}", flush=True)
     name = Path(arguments.data).resolve().name
-    same = sum(each["weights"] == runs[0]["weights"] for each in runs[1:])
-    content = {"data": name, "retrain": arguments.retrain, "killed_runs": len(runs) - 1, "same_weights": same}
+    killed_runs = [each for each in runs[1:] if each["kills"]]
+    same = sum(each["weights"] == runs[0]["weights"] for each in killed_runs)
+    print(f"{len(killed_runs)} of {len(runs) - 1} were killed before they ended, {same} of them have the same weights")
+    content = {"data": name, "retrain": arguments.retrain, "killed_runs": len(killed_runs), "same_weights": same}
     print("written:", write_result(f"killed_{name}_{arguments.retrain}", content | {"runs": runs}))
 
 

@@ -148,10 +148,15 @@ def text(element: Element) -> str:
     return "".join(element.itertext())
 
 
-def page_of(model: Model, evaluation: Evaluation | None, samples: Mapping[str, Sample] | None = None) -> Page:
+def page_of(
+    model: Model,
+    evaluation: Evaluation | None,
+    samples: Mapping[str, Sample] | None = None,
+    command: str = "mirada train fruit -o model",
+) -> Page:
     found = samples_of(evaluation) if samples is None and evaluation is not None else samples or {}
     evaluations = {} if evaluation is None else {evaluation.part: evaluation}
-    return Page(report(model, evaluations, found, name="fruit", command="mirada train fruit -o model"))  # type: ignore[arg-type]
+    return Page(report(model, evaluations, found, name="fruit", command=command))  # type: ignore[arg-type]
 
 
 def colour_of(image: Element) -> Pixels:

@@ -175,6 +175,20 @@ def test_the_data_and_how_to_make_the_model_again() -> None:
     assert "3 neurons (class scores)" in text(next(page.sections["again"].iter("details")))
 
 
+@pytest.mark.parametrize(
+    ("command", "was_stopped", "expected"),
+    [
+        ("mirada train fruit -o model", False, False),
+        ("mirada train fruit --minutes 2 -o model", False, True),
+        ("mirada train fruit -o model", True, True),
+    ],
+)
+def test_what_time_has_decided_may_come_out_otherwise(command: str, was_stopped: bool, expected: bool) -> None:
+    rungs = [*RUNGS[:-1], RUNGS[-1] | {"was_stopped": was_stopped}]
+    page = page_of(model_of(training={"rungs": rungs}), some_answers(), command=command)
+    assert ("the same command may give other weights" in text(page.sections["again"])) == expected
+
+
 def test_a_backbone_has_no_listing() -> None:
     page = page_of(model_of(network=Backbone("efficientnet-lite0", "tf_efficientnet_lite0")), some_answers())
     assert dict(page.rows("again"))["network"] == "efficientnet-lite0"

@@ -178,7 +178,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
 def engine_lines(choice: Choice) -> list[str]:
     """A network, what was tried to run it, and what came of that."""
     where = choice.where
-    rows = [("tried", "images/s", "mean deviation", "largest", "result")]
+    rows = [("tried", "images/s", "mean deviation", "largest", "same top 1", "result")]
     for trial in choice.trials:
         result = f"refused: {trial.refusal}" if trial.refusal else "passed"
         rows.append(
@@ -187,12 +187,13 @@ def engine_lines(choice: Choice) -> list[str]:
                 "-" if trial.images_per_second is None else f"{trial.images_per_second:,.0f}",
                 "-" if trial.mean_deviation is None else f"{trial.mean_deviation:.2%}",
                 "-" if trial.max_deviation is None else f"{trial.max_deviation:.2%}",
+                "-" if trial.same_top1 is None else f"{trial.same_top1:.0%}",
                 f"{result}, chosen" if trial.name == choice.chosen else result,
             )
         )
     return [
         f"{choice.name} on {where['processors']} processors, {where['processor']} ({where['abilities']})",
-        *(f"  {line}  {row[4]}" for line, row in zip(_aligned([row[:4] for row in rows]), rows, strict=True)),
+        *(f"  {line}  {row[-1]}" for line, row in zip(_aligned([row[:-1] for row in rows]), rows, strict=True)),
     ]
 
 

@@ -263,7 +263,7 @@ class _Ladder:
         begin = time.perf_counter()
         place = len(self.body.stages) - stages
         estimate, epochs = self._in_time(stages, is_trial)
-        if epochs < min(FEWEST_EPOCHS, estimate.recipe.epochs):
+        if not epochs:
             self.notes.append(
                 f"There was no time to train {last_stages(stages)}: that takes about {duration(estimate.seconds())}."
             )
@@ -303,13 +303,16 @@ class _Ladder:
         )
 
     def _in_time(self, stages: int, is_trial: bool) -> tuple[Estimate, float]:
-        """What a rung takes, and how many epochs there is time for; with one view of each image if else too few."""
+        """What a rung takes, and how many epochs there is time for; with one view of each image if else too few.
+
+        Too few are none.
+        """
         for most_views in (VIEWS, 1):
             estimate = self._estimate(stages, is_trial=is_trial, most_views=most_views)
             epochs = estimate.epochs_within(self.budget.seconds_left() - estimate.extraction)
             if epochs >= min(FEWEST_EPOCHS, estimate.recipe.epochs):
-                break
-        return estimate, epochs
+                return estimate, epochs
+        return estimate, 0.0
 
     def _estimate(self, stages: int, *, is_trial: bool = False, most_views: int = VIEWS) -> Estimate:
         from mirada.engine.process import prepare_process

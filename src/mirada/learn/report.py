@@ -384,6 +384,11 @@ def _limits(model: Model) -> _Section:
     return "limits", "What the score does not say", [tag("ul", *(tag("li", each) for each in sentences))]
 
 
+_IN_TIME = (
+    "How far this training got was a matter of time (a limit, or Ctrl-C): the same command may give other weights."
+)
+
+
 def _again(model: Model, command: str) -> _Section:
     training, listing = model.training, list[Markup]()
     facts = {
@@ -406,6 +411,8 @@ def _again(model: Model, command: str) -> _Section:
     if not isinstance(model.network, Backbone):
         summary = tag("summary", "The network, layer by layer")
         listing = [tag("details", summary, tag("pre", format_listing(model.network)))]
+    if " --minutes " in command or any(rung.get("was_stopped") for rung in training.get("rungs", ())):
+        parts += f" {_IN_TIME}"
     content = [tag("pre", command), table(["", ""], rows), tag("p", versions, parts, class_="small"), *listing]
     return "again", "How to make it again", content
 

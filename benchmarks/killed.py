@@ -97,14 +97,16 @@ def main() -> None:
                 kill_after.append(drawn.uniform(0.05, LATEST) * whole)
                 left -= kill_after[-1]
             runs.append(run(command, place / "model", Path(folder) / f"cache-{number}", kill_after))
-            found = runs[-1]
-            is_same = found["weights"] == runs[0]["weights"] and found["rungs"] == runs[0]["rungs"]
-            killed = ", ".join(f"{kill['after']:.0f} s" for kill in found["kills"]) or "not killed"
-            print(f"{number}  {killed}: {'same weights' if is_same else 'OTHER WEIGHTS'}", flush=True)
+            is_same = all(runs[-1][what] == runs[0][what] for what in ("weights", "rungs"))
+            runs[-1]["is_same"] = is_same
+            killed = ", ".join(f"{kill['after']:.0f} s" for kill in runs[-1]["kills"]) or "not killed"
+            print(f"{number}  {killed}: {'same' if is_same else 'OTHER'} weights and rungs", flush=True)
     name = Path(arguments.data).resolve().name
     killed_runs = [each for each in runs[1:] if each["kills"]]
-    same = sum(each["weights"] == runs[0]["weights"] for each in killed_runs)
+    same = sum(each["is_same"] for each in killed_runs)
     print(f"{len(killed_runs)} of {len(runs) - 1} were killed before they ended, {same} of them have the same weights")
+    if other := [number for number, each in enumerate(runs) if not each["kills"] and not each["is_same"]]:
+        print(f"OTHER weights or rungs in runs that were not killed: {', '.join(map(str, other))}")
     content = {"data": name, "retrain": arguments.retrain, "killed_runs": len(killed_runs), "same_weights": same}
     print("written:", write_result(f"killed_{name}_{arguments.retrain}", content | {"runs": runs}))
 

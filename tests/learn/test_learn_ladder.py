@@ -391,6 +391,7 @@ def test_what_ends_the_climb_at_the_head(
     model = train(textures, **options)
     _assert_is_the_head_alone(model, transfer_model, textures)
     assert any(found.startswith(note) for found in model.training["notes"])
+    assert model.training.get("minutes") == options.get("minutes")
 
 
 @pytest.mark.parametrize(

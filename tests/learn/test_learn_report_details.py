@@ -176,16 +176,13 @@ def test_the_data_and_how_to_make_the_model_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "was_stopped", "expected"),
-    [
-        ("mirada train fruit -o model", False, False),
-        ("mirada train fruit --minutes 2 -o model", False, True),
-        ("mirada train fruit -o model", True, True),
-    ],
+    ("limit", "was_stopped", "expected"), [({}, False, False), ({"minutes": 2.0}, False, True), ({}, True, True)]
 )
-def test_what_time_has_decided_may_come_out_otherwise(command: str, was_stopped: bool, expected: bool) -> None:
+def test_what_time_has_decided_may_come_out_otherwise(
+    limit: dict[str, float], was_stopped: bool, expected: bool
+) -> None:
     rungs = [*RUNGS[:-1], RUNGS[-1] | {"was_stopped": was_stopped}]
-    page = page_of(model_of(training={"rungs": rungs}), some_answers(), command=command)
+    page = page_of(model_of(training={"rungs": rungs} | limit), some_answers())
     assert ("the same command may give other weights" in text(page.sections["again"])) == expected
 
 

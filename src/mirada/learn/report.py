@@ -411,7 +411,7 @@ def _again(model: Model, command: str) -> _Section:
     if not isinstance(model.network, Backbone):
         summary = tag("summary", "The network, layer by layer")
         listing = [tag("details", summary, tag("pre", format_listing(model.network)))]
-    if " --minutes " in command or any(rung.get("was_stopped") for rung in training.get("rungs", ())):
+    if "minutes" in training or any(rung.get("was_stopped") for rung in training.get("rungs", ())):
         parts += f" {_IN_TIME}"
     content = [tag("pre", command), table(["", ""], rows), tag("p", versions, parts, class_="small"), *listing]
     return "again", "How to make it again", content

@@ -180,7 +180,8 @@ def train(
     seconds = time.perf_counter() - begin
     if minutes is not None and seconds > 1.05 * 60 * minutes:
         model = _noted(model, f"It took {duration(seconds)}, more than asked for. {_LEAST}")
-    model = replace(model, training=model.training | {"seconds": round(seconds, 2)})
+    limit = {} if minutes is None else {"minutes": minutes}
+    model = replace(model, training=model.training | {"seconds": round(seconds, 2)} | limit)
     if out is None:
         return model
     options: dict[str, Any] = {

@@ -104,7 +104,7 @@ def main() -> None:
     name = Path(arguments.data).resolve().name
     killed_runs = [each for each in runs[1:] if each["kills"]]
     same = sum(each["is_same"] for each in killed_runs)
-    print(f"{len(killed_runs)} of {len(runs) - 1} were killed before they ended, {same} of them have the same weights")
+    print(f"{len(killed_runs)} of {len(runs) - 1} were killed before they ended, {same} of them have the same of both")
     if other := [number for number, each in enumerate(runs) if not each["kills"] and not each["is_same"]]:
         print(f"OTHER weights or rungs in runs that were not killed: {', '.join(map(str, other))}")
     content = {"data": name, "retrain": arguments.retrain, "killed_runs": len(killed_runs), "same_weights": same}

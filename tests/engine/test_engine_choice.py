@@ -98,7 +98,7 @@ def test_the_right_one_is_chosen_among_wrong_ones_that_are_faster(plant: _Plant,
     assert right.max_deviation < 1e-3
     assert right.same_top1 == 1.0
     [folder] = (cache_of_its_own / "engines").iterdir()
-    assert sorted(path.name for path in folder.iterdir()) == ["choice.json", "network.bin", "network.xml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["choice.json", "network.f32.blob"]
 
 
 UNREADABLE = "it gave no answer that can be read"

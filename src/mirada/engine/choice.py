@@ -2,7 +2,7 @@
 
 A candidate runs in a process of its own on crops of two real photographs. It is refused where it crashes, gives what is
 no number, or differs from torch's float32 by more than its number format explains. The fastest of those that pass is
-kept with the converted network, for this machine and these versions, so that the next run begins at once.
+kept with the network, as OpenVINO has prepared it, for this machine and these versions, so that the next run begins at once.
 """
 
 from __future__ import annotations
@@ -229,6 +229,8 @@ def _try(reference: Engine, folder: Path, candidates: Sequence[Candidate]) -> Ch
         best = max(passed, key=lambda trial: trial.images_per_second or 0.0)
         for file in (*aside.glob("outputs-*.npz"), aside / "images.npy"):
             file.unlink()
+        precisions = {candidate.name: candidate.precision for candidate in candidates}
+        openvino_engine.keep_only(aside, precisions.get(best.name))
         choice = Choice(program.name, program.key, _where(), tuple(trials), best.name, program.family)
         _write(choice, aside / _CHOICE)
         shutil.rmtree(folder, ignore_errors=True)  # of another machine or version, or no longer whole

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from mirada.engine.engine import Engine, Outputs, Tag
 from mirada.engine.program import Program
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["FILE", "OpenVinoEngine", "Precision", "convert", "is_installed"]
+__all__ = ["OpenVinoEngine", "Precision", "convert", "is_installed", "keep_only", "ready_file"]
 
 FILE = "network.xml"
 """The converted network; its weights lie beside it as network.bin."""
@@ -54,7 +54,7 @@ class OpenVinoEngine(Engine):
 
     Args:
         program: what is run.
-        folder: holds the converted network.
+        folder: holds the network, ready for this precision or converted.
         precision: of the arithmetic.
 
     Attributes:
@@ -72,10 +72,19 @@ class OpenVinoEngine(Engine):
             "INFERENCE_PRECISION_HINT": precision,
             "ENABLE_CPU_PINNING": False,  # decoding takes its turn on the same processors
         }
-        self._network = _openvino().Core().compile_model(folder / FILE, "CPU", settings)
+        core, ready = _openvino().Core(), ready_file(folder, precision)
+        if ready.exists():
+            self._network = core.import_model(ready.read_bytes(), "CPU", settings)
+        else:
+            self._network = core.compile_model(folder / FILE, "CPU", settings)
         self.precision: str = self._network.get_property("INFERENCE_PRECISION_HINT").to_string()
         self._at_once = threads + 1
         self._idle: list[_Request] = []
+
+    def ready(self) -> bytes:
+        """The network as this version of OpenVINO has prepared it: opened again in a third of the time."""
+        content: bytes = self._network.export_model().getvalue()
+        return content
 
     def stream(self, items: Iterable[tuple[Tag, NDArray[np.uint8] | None]]) -> Iterator[tuple[Tag, Outputs | None]]:
         """See `Engine.stream`. Several streams may be open at once, each with requests of its own."""
@@ -142,6 +151,21 @@ class _Request:
         """Wait, then copy the outputs."""
         self._request.wait()
         return tuple(np.array(output) for output in self._outputs)
+
+
+def ready_file(folder: Path, precision: Precision) -> Path:
+    """Where a folder holds the network ready for this precision, if it does."""
+    return folder / f"network.{precision}.blob"
+
+
+def keep_only(folder: Path, precision: Precision | None) -> None:
+    """Delete the forms of a converted network that are not needed to run it in this precision; None: in any."""
+    for other in get_args(Precision):
+        if other != precision:
+            ready_file(folder, other).unlink(missing_ok=True)
+    if precision is not None and ready_file(folder, precision).exists():
+        for file in (folder / FILE, (folder / FILE).with_suffix(".bin")):
+            file.unlink()
 
 
 def convert(module: Any, input_shape: tuple[int, int, int], folder: Path) -> None:

@@ -19,6 +19,9 @@ from mirada.cli.commands import app
 
 PACKAGES = ["machine", "arch", "image", "data", "backbone", "engine", "tasks", "model", "learn", "search", "inspection"]
 
+LAZINESS = {"TYPE_CHECKING", "loaded_when_used"}
+"""What a package has for loading names when they are used."""
+
 
 def public_modules():
     """Every module of the package whose name has no underscore in front."""
@@ -29,11 +32,18 @@ def public_modules():
             yield ".".join(parts)
 
 
+def imported_when_used(package):
+    """The imports of a package's __init__ that a type checker alone follows."""
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    return [node for block in blocks for node in block.body]
+
+
 def imported_names(package):
     """The public names that the source of a package's __init__ imports or defines."""
     tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
     names = set()
-    for node in tree.body:
+    for node in [*tree.body, *imported_when_used(package)]:
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -43,7 +53,7 @@ def imported_names(package):
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.Import):
             names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return {name for name in names if not name.startswith("_")}
+    return {name for name in names if not name.startswith("_")} - LAZINESS
 
 
 def test_the_names_of_mirada_are_those_it_lists():
@@ -71,8 +81,25 @@ def test_a_package_exports_what_it_imports_and_nothing_else(name):
     package = importlib.import_module(f"mirada.{name}")
     assert set(package.__all__) == imported_names(package)
     assert len(set(package.__all__)) == len(package.__all__)
+    for key in package.__all__:
+        getattr(package, key)  # some are loaded when they are first used
     present = {key for key, value in vars(package).items() if not isinstance(value, types.ModuleType)}
-    assert {key for key in present if not key.startswith("_")} - {"annotations"} == set(package.__all__)
+    assert {key for key in present if not key.startswith("_")} - {"annotations"} - LAZINESS == set(package.__all__)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_is_loaded_when_used_is_what_a_type_checker_is_told(name):
+    package = importlib.import_module(f"mirada.{name}")
+    for node in imported_when_used(package):
+        for alias in node.names:
+            value = getattr(package, alias.name)
+            assert not isinstance(value, types.ModuleType)
+            assert value is getattr(importlib.import_module(node.module), alias.name)
+
+
+def test_an_unknown_name_of_a_package_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'mirada.arch' has no attribute 'prase'"):
+        _ = mirada.arch.prase
 
 
 def test_every_package_is_listed_here():
@@ -130,6 +157,16 @@ def test_importing_mirada_imports_nothing_heavy():
         "import sys, mirada\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}"
         " & {'torch', 'numpy', 'PIL', 'cv2', 'sklearn', 'scipy', 'timm', 'click', 'rich'}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_saved_model_needs_no_reader_and_no_notation():
+    program = (
+        "import sys, mirada.model.store\n"
+        "heavy = {'torch', 'yaml', 'mirada.data.sources', 'mirada.data.conversion', 'mirada.arch.layers'}\n"
+        "print(sorted(heavy & sys.modules.keys()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -19,9 +19,9 @@ Names are loaded when they are first used: `import mirada` costs milliseconds.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mirada.lazy import loaded_when_used
 from mirada.version import __version__
 
 _HOMES = {
@@ -142,18 +142,16 @@ if TYPE_CHECKING:
     )
     from mirada.image import Preparation, decode
     from mirada.image.policy import Policy
-    from mirada.inspection import Finding, Report, augment, check
+    from mirada.inspection import Finding, Report, augment
+    from mirada.inspection.check import check
     from mirada.learn import Evaluation, evaluate, train
-    from mirada.model import Model, Prediction, engines, load, predict
-    from mirada.search import Hit, Index, index, open_index
+    from mirada.model import Model, Prediction, load, predict
+    from mirada.model.engines import engines
+    from mirada.search import Hit, Index, open_index
+    from mirada.search.index import index
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'mirada' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = loaded_when_used(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mirada.annotations import Boxes, Label
 from mirada.data import Dataset, Sample, convert, read
-from mirada.data.convert import Format
+from mirada.data.conversion import Format
 from mirada.errors import DataError, MiradaError, UsageError
 
 Tree = Callable[[Iterable[str]], Path]

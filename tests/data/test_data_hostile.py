@@ -20,7 +20,7 @@ from annotated import coco, draw, write_json, write_mask, xml
 
 from mirada.annotations import Boxes
 from mirada.data import Dataset, Fault, convert, read, split
-from mirada.data.convert import FORMATS
+from mirada.data.conversion import FORMATS
 from mirada.data.maskfile import MaskFile
 from mirada.errors import DataError, MiradaError
 

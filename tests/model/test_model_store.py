@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -344,12 +345,18 @@ def test_a_split_json_that_is_no_manifest(saved: Path) -> None:
     (saved / "split.json").write_text("{}")
     found = hashlib.sha256(b"{}").hexdigest()
     _rewritten(saved, lambda content: content["files"].update({"split.json": found}))
-    assert _message(saved).startswith("MODEL/model.json cannot be understood: MODEL/split.json: the file")
+    model = load(saved)  # which is not needed to predict
+    assert len(model.predict(PIXELS[0, :, :, 0])) == 1
+    with pytest.raises(ModelError, match=re.escape(f"{saved / 'split.json'}: the file must be an object with ")):
+        _ = model.manifest
+    (saved / "split.json").unlink()
+    with pytest.raises(ModelError, match=r"split.json: the manifest cannot be read \(No such file"):
+        _ = model.manifest
 
 
 def test_a_model_with_a_manifest_keeps_it(tmp_path: Path) -> None:
     manifest = split(read("digits"), seed=4).manifest
-    tiny(manifest=manifest).save(tmp_path / "model")
+    tiny(split=manifest).save(tmp_path / "model")
     assert load(tmp_path / "model").manifest == manifest
 
 

@@ -5,10 +5,27 @@ Read in this order: `shapes` (volumes and the one sum), `sliding`, `layers` and 
 to text), `table` and `drawing` (for people), `zoo` (the published networks), `build` (torch; not imported here).
 """
 
-from mirada.arch.architecture import Architecture, Row
-from mirada.arch.lines import parse_volume
-from mirada.arch.listing import format_listing
-from mirada.arch.notation import parse
-from mirada.arch.shapes import Pair, Volume
+from typing import TYPE_CHECKING
+
+from mirada.lazy import loaded_when_used
+
+if TYPE_CHECKING:
+    from mirada.arch.architecture import Architecture, Row
+    from mirada.arch.lines import parse_volume
+    from mirada.arch.listing import format_listing
+    from mirada.arch.notation import parse
+    from mirada.arch.shapes import Pair, Volume
 
 __all__ = ["Architecture", "Pair", "Row", "Volume", "format_listing", "parse", "parse_volume"]
+
+# A backbone that predicts needs no listing: the notation and its layers take 0.04 s to import.
+_HOMES = {
+    "Architecture": "mirada.arch.architecture",
+    "Row": "mirada.arch.architecture",
+    "parse_volume": "mirada.arch.lines",
+    "format_listing": "mirada.arch.listing",
+    "parse": "mirada.arch.notation",
+    "Pair": "mirada.arch.shapes",
+    "Volume": "mirada.arch.shapes",
+}
+__getattr__ = loaded_when_used(__name__, _HOMES)

@@ -4,7 +4,15 @@
 builds the torch module, `trace` looks into a module that no listing describes.
 """
 
+from typing import TYPE_CHECKING
+
 from mirada.backbone.catalog import BUILTIN, Backbone, find, read_architecture
-from mirada.backbone.tables import layers
+from mirada.lazy import loaded_when_used
+
+if TYPE_CHECKING:
+    from mirada.backbone.tables import layers
 
 __all__ = ["BUILTIN", "Backbone", "find", "layers", "read_architecture"]
+
+# A backbone that predicts shows no table.
+__getattr__ = loaded_when_used(__name__, {"layers": "mirada.backbone.tables"})

@@ -16,10 +16,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mirada.arch import Architecture, Volume, parse, zoo
+from mirada import arch
+from mirada.arch import zoo
 from mirada.errors import ArchitectureError, UsageError
 from mirada.words import known_words
+
+if TYPE_CHECKING:
+    from mirada.arch import Architecture, Volume
 
 __all__ = ["BUILTIN", "Backbone", "find", "read_architecture"]
 
@@ -88,10 +93,10 @@ def read_architecture(source: str | Path, *, input: Volume | None = None) -> Arc
     """
     name = str(source)
     if name == "-":
-        return parse(_read_standard_input(), "standard input", input=input)
+        return arch.parse(_read_standard_input(), "standard input", input=input)
     if name.lower() in zoo.names():
-        return parse(zoo.text(name.lower()), f"{name.lower()}.net", input=input)
-    return parse(_read_file(name), Path(name).name, input=input)
+        return arch.parse(zoo.text(name.lower()), f"{name.lower()}.net", input=input)
+    return arch.parse(_read_file(name), Path(name).name, input=input)
 
 
 def _read_standard_input() -> str:

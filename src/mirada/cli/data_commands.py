@@ -67,7 +67,7 @@ def check(data: str, kind: str | None, deep: bool | None, page: Path | None, as_
 def convert(data: str, out: str, form: str, kind: str | None) -> None:
     """Write a data set in another format. Images are copied as they are, into a new folder."""
     from mirada.data import convert, read
-    from mirada.data.convert import format_of
+    from mirada.data.conversion import format_of
 
     to = format_of(form)
     dataset = read(data, kind=kind, is_learnt_from=False)

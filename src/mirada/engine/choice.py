@@ -2,7 +2,8 @@
 
 A candidate runs in a process of its own on crops of two real photographs. It is refused where it crashes, gives what is
 no number, or differs from torch's float32 by more than its number format explains. The fastest of those that pass is
-kept with the network, as OpenVINO has prepared it, for this machine and these versions, so that the next run begins at once.
+kept with the network, as OpenVINO has prepared it, for this machine and these versions, so that the next run begins at
+once.
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.arch import Architecture, format_listing
+from mirada import arch
 from mirada.backbone import Backbone
 from mirada.backbone.body import Body
 from mirada.backbone.weights import tensors_hash
-from mirada.data import Manifest, Sample, Skipped, images_in, prepared
+from mirada.data import Manifest, Sample, Skipped, images_in, prepared, read_manifest
 from mirada.engine import Engine, Program, open_engine
 from mirada.engine.program import body_program
-from mirada.errors import DataError, ImageError, UsageError
+from mirada.errors import DataError, ImageError, ModelError, UsageError
 from mirada.image import Preparation
 from mirada.model.prediction import Prediction
 from mirada.stores import check_here
@@ -28,6 +28,8 @@ from mirada.tasks import Classify
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from mirada.arch import Architecture
 
 __all__ = ["Images", "Model", "State", "predict"]
 
@@ -53,7 +55,8 @@ class Model:
         state: its tensors by name.
         preparation: how every image is prepared, in training and after.
         task: what the scores mean.
-        manifest: which images were for training, validation and test; None where it was not trained by `train`.
+        split: which images were for training, validation and test, or the file that says so, which is read when
+            `manifest` is asked for; None where it was not trained by `train`.
         training: how it was made, plain values.
         scores: what it scored, plain values, by part: `val` and `test`.
         path: the directory it was loaded from or saved to.
@@ -65,7 +68,7 @@ class Model:
     state: State
     preparation: Preparation
     task: Classify
-    manifest: Manifest | None = None
+    split: Manifest | Path | None = None
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
@@ -88,6 +91,20 @@ class Model:
         return UNFINISHED not in self.training
 
     @cached_property
+    def manifest(self) -> Manifest | None:
+        """Which images were for training, validation and test; None where it was not trained by `train`.
+
+        Raises:
+            ModelError: the file that says so is gone, or no manifest.
+        """
+        if not isinstance(self.split, Path):
+            return self.split
+        try:
+            return read_manifest(self.split)
+        except DataError as error:
+            raise ModelError(str(error)) from error
+
+    @cached_property
     def module(self) -> nn.Module:
         """The torch module, (N, C, h, w) float32 -> (N, K) class scores, in evaluation mode. Made when asked for."""
         from mirada.model.module import build_module
@@ -99,7 +116,7 @@ class Model:
         """What an engine is to run: the class scores, or, of a backbone, the features that its head reads."""
         if isinstance(self.network, Backbone):
             return body_program(self.body, preparation=self.preparation)
-        identity = {"listing": format_listing(self.network), "tensors": tensors_hash(self.state)}
+        identity = {"listing": arch.format_listing(self.network), "tensors": tensors_hash(self.state)}
         if self.members * self.crops > 1:
             identity |= {"members": str(self.members), "crops": str(self.crops)}
         name, work = self.network.name or "a listing", self.network.multiply_adds * self.members * self.crops

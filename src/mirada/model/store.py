@@ -22,16 +22,16 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mirada.arch import Architecture, Volume, format_listing, parse
+from mirada import arch
 from mirada.backbone import Backbone
 from mirada.backbone.catalog import backbone_named
 from mirada.backbone.weights import read_arrays
-from mirada.data import read_manifest, write_manifest
+from mirada.data import write_manifest
 from mirada.errors import ArchitectureError, DataError, ModelError, UsageError
 from mirada.files import umask
 from mirada.image import Preparation
@@ -39,6 +39,9 @@ from mirada.model.card import card
 from mirada.model.model import UNFINISHED, Model
 from mirada.tasks import Classify
 from mirada.version import __version__
+
+if TYPE_CHECKING:
+    from mirada.arch import Architecture
 
 __all__ = ["REPORT", "check_new", "free_place", "is_unfinished", "load", "save", "sha256"]
 
@@ -223,7 +226,7 @@ def _network_json(model: Model) -> dict[str, str | int]:
     if isinstance(model.network, Backbone):
         return {"kind": "backbone", "name": model.network.name}
     several = {name: count for name in ("members", "crops") if (count := getattr(model, name)) > 1}
-    return {"kind": "listing", "listing": format_listing(model.network), **several}
+    return {"kind": "listing", "listing": arch.format_listing(model.network), **several}
 
 
 def _from_json(content: dict[str, Any], path: Path) -> Model:
@@ -243,9 +246,9 @@ def _from_json(content: dict[str, Any], path: Path) -> Model:
     training, scores = content["training"], content["scores"]
     if not isinstance(training, dict) or not isinstance(scores, dict):
         raise ValueError("training and scores are no objects")
-    manifest = read_manifest(path / _SPLIT) if _SPLIT in content["files"] else None
+    split = path / _SPLIT if _SPLIT in content["files"] else None
     task = Classify(class_names, *_calibration(content))
-    return Model(network, state, preparation, task, manifest, training, scores, path, members, crops)
+    return Model(network, state, preparation, task, split, training, scores, path, members, crops)
 
 
 def _several(network: dict[str, Any]) -> tuple[int, int]:
@@ -299,7 +302,7 @@ def _check_size(state: dict[str, NDArray[np.generic]], network: Architecture, me
 
 def _network(content: dict[str, str]) -> Architecture | Backbone:
     if content["kind"] == "listing":
-        return parse(content["listing"], "model.json")
+        return arch.parse(content["listing"], "model.json")
     backbone = backbone_named(content["name"])
     if backbone is None:
         raise ValueError(f"{content['name']!r} is no backbone")
@@ -314,11 +317,11 @@ def _check_belong_together(
         if preparation.channels != 3:
             raise ValueError(f"{network.name} takes 3 channels, the preparation gives {preparation.channels}")
         return
-    given = Volume(*preparation.size_wh, preparation.channels)
+    given = arch.Volume(*preparation.size_wh, preparation.channels)
     is_larger = min(given.width - network.input.width, given.height - network.input.height) >= 0
     if given != network.input and not (crops > 1 and is_larger and given.depth == network.input.depth):
         raise ValueError(f"the network takes {network.input}, the preparation gives {given}")
-    if network.output != Volume(1, 1, len(class_names)):
+    if network.output != arch.Volume(1, 1, len(class_names)):
         raise ValueError(f"the network gives [{network.output}], there are {len(class_names)} classes")
 
 

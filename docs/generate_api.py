@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pdoc
@@ -29,6 +30,10 @@ MODULES = (
 
 def generate(folder: Path) -> None:
     """One page a module, with an index and a search."""
+    for name in MODULES:
+        module = import_module(name)
+        for public in getattr(module, "__all__", ()):
+            getattr(module, public)  # pdoc sees only what is loaded, and some are loaded when they are first used
     pdoc.render.configure(docformat="google", footer_text="mirada", show_source=True)
     pdoc.pdoc(*MODULES, output_directory=folder)
 

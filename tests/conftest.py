@@ -28,7 +28,7 @@ Paint = Callable[[str, int], NDArray[np.uint8]]
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of the tests' own: converted networks are tried once a run, and the person's cache is left alone."""
+    """A cache of the tests' own: networks are tried once a run, and the person's cache is left alone."""
     folder = tmp_path_factory.mktemp("cache")
     before = os.environ.get("MIRADA_CACHE")
     os.environ["MIRADA_CACHE"] = str(folder)

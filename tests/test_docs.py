@@ -6,6 +6,7 @@ import doctest
 import importlib
 import importlib.util
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -176,3 +177,7 @@ def test_every_public_name_is_in_the_api_reference(tmp_path: Path) -> None:
     page = (tmp_path / "mirada.html").read_text(encoding="utf-8")
     names = [name for name in mirada.__all__ if not name.startswith("__")]
     assert [name for name in names if f'id="{name}"' not in page] == []
+    rooms = [("mirada", "train"), ("mirada/arch", "parse"), ("mirada/backbone", "layers"), ("mirada/data", "convert")]
+    for room, function in rooms:  # loaded when they are first used
+        page = (tmp_path / f"{room}.html").read_text(encoding="utf-8")
+        assert re.search(rf'class="def">def</span>\s*<span class="name">{function}</span>', page), function

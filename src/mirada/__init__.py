@@ -37,7 +37,7 @@ _HOMES = {
     "read": "mirada.data",
     "Dataset": "mirada.data",
     "Sample": "mirada.data",
-    "check": "mirada.inspection",
+    "check": "mirada.inspection.check",
     "Report": "mirada.inspection",
     "Finding": "mirada.inspection",
     "convert": "mirada.data",
@@ -49,8 +49,8 @@ _HOMES = {
     "Prediction": "mirada.model",
     "load": "mirada.model",
     "predict": "mirada.model",
-    "engines": "mirada.model",
-    "index": "mirada.search",
+    "engines": "mirada.model.engines",
+    "index": "mirada.search.index",
     "Index": "mirada.search",
     "open_index": "mirada.search",
     "Hit": "mirada.search",
@@ -151,7 +151,8 @@ if TYPE_CHECKING:
     from mirada.search.index import index
 
 
-__getattr__ = loaded_when_used(__name__, _HOMES)
+if not TYPE_CHECKING:  # which would take any name for one of this package
+    __getattr__ = loaded_when_used(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

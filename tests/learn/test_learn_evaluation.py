@@ -190,7 +190,7 @@ def _with_manifest(folder: Path) -> Model:
         return Entry(sample.key, name, sample.content_hash())
 
     parts = {part: tuple(entry(name, n) for name in NAMES) for n, part in enumerate(("train", "val", "test"))}
-    return replace(MODEL, split=Manifest("data", "class folders", 0, Fractions(0.1, 0.1), NAMES, parts))  # type: ignore[arg-type]
+    return replace(MODEL, manifest_or_json=Manifest("data", "class folders", 0, Fractions(0.1, 0.1), NAMES, parts))  # type: ignore[arg-type]
 
 
 def _keys(model: Model, data: Path, part: str | None = None) -> tuple[str, list[str], tuple[str, ...]]:

@@ -349,14 +349,23 @@ def test_a_split_json_that_is_no_manifest(saved: Path) -> None:
     assert len(model.predict(PIXELS[0, :, :, 0])) == 1
     with pytest.raises(ModelError, match=re.escape(f"{saved / 'split.json'}: the file must be an object with ")):
         _ = model.manifest
-    (saved / "split.json").unlink()
-    with pytest.raises(ModelError, match=r"split.json: the manifest cannot be read \(No such file"):
-        _ = model.manifest
+
+
+def test_which_images_were_for_what_is_known_when_the_directory_is_gone(
+    digits_model: Model, saved: Path, tmp_path: Path
+) -> None:
+    model = load(saved)
+    content = (saved / "split.json").read_bytes()
+    shutil.rmtree(saved)
+    again = model.save(tmp_path / "again")
+    assert again.manifest == model.manifest == digits_model.manifest
+    assert (tmp_path / "again" / "split.json").read_bytes() == content
+    assert load(tmp_path / "again").manifest == model.manifest
 
 
 def test_a_model_with_a_manifest_keeps_it(tmp_path: Path) -> None:
     manifest = split(read("digits"), seed=4).manifest
-    tiny(split=manifest).save(tmp_path / "model")
+    tiny(manifest_or_json=manifest).save(tmp_path / "model")
     assert load(tmp_path / "model").manifest == manifest
 
 

@@ -15,4 +15,5 @@ if TYPE_CHECKING:
 __all__ = ["BUILTIN", "Backbone", "find", "layers", "read_architecture"]
 
 # A backbone that predicts shows no table.
-__getattr__ = loaded_when_used(__name__, {"layers": "mirada.backbone.tables"})
+if not TYPE_CHECKING:  # which would take any name for one of this package
+    __getattr__ = loaded_when_used(__name__, {"layers": "mirada.backbone.tables"})

@@ -1,6 +1,6 @@
 """The pretrained part of a network, apart from its new head: what decides its numbers, its weights, its stages.
 
-For the built-in network everything but `module` and `stages` is had without importing torch: its converted form may be
+For the built-in network everything but `module` and `stages` is had without importing torch: its compiled form may be
 in the cache already.
 """
 

@@ -61,5 +61,6 @@ __all__ = [
     "write_manifest",
 ]
 
-# A model that predicts reads no data set: the readers, and what writes one, take 0.05 s to import.
-__getattr__ = loaded_when_used(__name__, {"convert": "mirada.data.conversion", "read": "mirada.data.sources"})
+# A model that predicts reads no data set.
+if not TYPE_CHECKING:  # which would take any name for one of this package
+    __getattr__ = loaded_when_used(__name__, {"convert": "mirada.data.conversion", "read": "mirada.data.sources"})

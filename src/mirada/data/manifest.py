@@ -163,9 +163,20 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: the manifest cannot be read ({error.strerror}).") from error
+    return parse_manifest(content, path)
+
+
+def parse_manifest(content: bytes, path: Path) -> Manifest:
+    """The manifest that the content of a file is; see `read_manifest`.
+
+    Args:
+        path: of the file, for the errors.
+    """
+    try:
+        loaded = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested without end
         raise DataError(f"{path}: not a manifest of a split, because it is not JSON ({error}).") from error
     reader = _Reader(path)

@@ -2,7 +2,7 @@
 
 A candidate runs in a process of its own on crops of two real photographs. It is refused where it crashes, gives what is
 no number, or differs from torch's float32 by more than its number format explains. The fastest of those that pass is
-kept with the network, as OpenVINO has prepared it, for this machine and these versions, so that the next run begins at
+kept with the network, as OpenVINO has compiled it, for this machine and these versions, so that the next run begins at
 once.
 """
 
@@ -40,7 +40,7 @@ IMAGES = 16
 SLOPE = 0.02
 """How far the outputs may be from float32 in size: rounding errs to both sides, a wrong scale to one."""
 MOST_KEPT = 40
-"""Converted networks in the cache."""
+"""Networks in the cache."""
 REFERENCE = "torch float32"
 _CHOICE = "choice.json"
 _CRASHES = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, getattr(signal, "SIGBUS", None)}
@@ -48,7 +48,7 @@ _CRASHES = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, getatt
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way of running a converted network.
+    """A way of running a network that was converted.
 
     Args:
         name: for people, and in the file of the choice.
@@ -163,11 +163,12 @@ def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATE
     if choice.chosen == REFERENCE:
         reference.note = _note(choice)
         return reference
-    engine = _open(choice, program, folder, candidates)
-    if engine is None:
-        reference.note = "torch runs the network, slower: another process has changed its kept form, run again"
-        return reference
-    return engine
+    for last in (choice, _read(folder / _CHOICE)):  # another process may have chosen otherwise at the same time
+        engine = _open(last, program, folder, candidates) if last and last.holds_for(program) else None
+        if engine is not None:
+            return engine
+    reference.note = "torch runs the network, slower: another process has changed its kept form, run again"
+    return reference
 
 
 def _has_more_to_try(choice: Choice, candidates: Sequence[Candidate]) -> bool:
@@ -176,14 +177,14 @@ def _has_more_to_try(choice: Choice, candidates: Sequence[Candidate]) -> bool:
 
 
 def _open(choice: Choice, program: Program, folder: Path, candidates: Sequence[Candidate]) -> Engine | None:
-    """The engine that was chosen; None where its converted network is not there whole."""
+    """The engine that was chosen; None where its network is not there whole."""
     chosen = next((candidate for candidate in candidates if candidate.name == choice.chosen), None)
     if chosen is not None:
         try:
             engine: Engine = openvino_engine.OpenVinoEngine(program, folder, chosen.precision)
             engine.note = _note(choice)
             return engine
-        except RuntimeError:  # a file of the cache was deleted or cut short: it is made again
+        except openvino_engine.CANNOT_BE_OPENED:  # a file of the cache was deleted or damaged: it is made again
             return None
     from mirada.engine.torch_engine import TorchEngine
 
@@ -246,7 +247,7 @@ def _chosen_for(program: Program) -> str | None:
 
 
 def _prune(engines: Path) -> None:
-    """Delete the converted networks that were made longest ago: each model that is retrained adds one."""
+    """Delete the networks that were made longest ago: each model that is retrained adds one."""
     kept = sorted(engines.glob(f"*/{_CHOICE}"), key=lambda file: file.stat().st_mtime)
     for file in kept[: max(0, len(kept) - MOST_KEPT + 1)]:
         shutil.rmtree(file.parent, ignore_errors=True)

@@ -6,11 +6,12 @@ memory stays small, there is one shape only, and an image gets the same numbers 
 
 from __future__ import annotations
 
+import io
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,13 @@ from mirada.engine.engine import Engine, Outputs, Tag
 from mirada.engine.program import Program
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["OpenVinoEngine", "Precision", "convert", "is_installed", "keep_only", "ready_file"]
+__all__ = ["CANNOT_BE_OPENED", "OpenVinoEngine", "Precision", "compiled_file", "convert", "is_installed", "keep_only"]
 
-FILE = "network.xml"
+_CONVERTED = "network.xml"
 """The converted network; its weights lie beside it as network.bin."""
+
+CANNOT_BE_OPENED = OSError, RuntimeError, ValueError
+"""What opening a damaged network raises; ValueError where OpenVINO's message has bytes of the file that are no text."""
 
 Precision = Literal["f32", "bf16"]
 
@@ -50,11 +54,11 @@ def _openvino() -> Any:
 
 
 class OpenVinoEngine(Engine):
-    """Runs a converted program.
+    """Runs a program that was converted.
 
     Args:
         program: what is run.
-        folder: holds the network, ready for this precision or converted.
+        folder: holds the network, compiled for this precision or converted.
         precision: of the arithmetic.
 
     Attributes:
@@ -72,19 +76,22 @@ class OpenVinoEngine(Engine):
             "INFERENCE_PRECISION_HINT": precision,
             "ENABLE_CPU_PINNING": False,  # decoding takes its turn on the same processors
         }
-        core, ready = _openvino().Core(), ready_file(folder, precision)
-        if ready.exists():
-            self._network = core.import_model(ready.read_bytes(), "CPU", settings)
+        core = _openvino().Core()
+        try:
+            compiled = compiled_file(folder, precision).read_bytes()
+        except FileNotFoundError:
+            self._network = core.compile_model(folder / _CONVERTED, "CPU", settings)
         else:
-            self._network = core.compile_model(folder / FILE, "CPU", settings)
+            self._network = core.import_model(compiled, "CPU", settings)
         self.precision: str = self._network.get_property("INFERENCE_PRECISION_HINT").to_string()
         self._at_once = threads + 1
         self._idle: list[_Request] = []
 
-    def ready(self) -> bytes:
-        """The network as this version of OpenVINO has prepared it: opened again in a third of the time."""
-        content: bytes = self._network.export_model().getvalue()
-        return content
+    def exported(self) -> bytes:
+        """The network as it is compiled, for this version of OpenVINO: it is opened again without being compiled."""
+        stream = io.BytesIO()
+        self._network.export_model(stream)
+        return stream.getvalue()
 
     def stream(self, items: Iterable[tuple[Tag, NDArray[np.uint8] | None]]) -> Iterator[tuple[Tag, Outputs | None]]:
         """See `Engine.stream`. Several streams may be open at once, each with requests of its own."""
@@ -153,19 +160,19 @@ class _Request:
         return tuple(np.array(output) for output in self._outputs)
 
 
-def ready_file(folder: Path, precision: Precision) -> Path:
-    """Where a folder holds the network ready for this precision, if it does."""
+def compiled_file(folder: Path, precision: Precision) -> Path:
+    """Where a folder holds the network compiled for this precision, if it does."""
     return folder / f"network.{precision}.blob"
 
 
 def keep_only(folder: Path, precision: Precision | None) -> None:
-    """Delete the forms of a converted network that are not needed to run it in this precision; None: in any."""
-    for other in get_args(Precision):
-        if other != precision:
-            ready_file(folder, other).unlink(missing_ok=True)
-    if precision is not None and ready_file(folder, precision).exists():
-        for file in (folder / FILE, (folder / FILE).with_suffix(".bin")):
-            file.unlink()
+    """Delete all forms of a network but the one that it is run from in this precision; None: it is not run from any."""
+    needed = set[Path]()
+    if precision is not None:
+        compiled, converted = compiled_file(folder, precision), folder / _CONVERTED
+        needed = {compiled} if compiled.exists() else {converted, converted.with_suffix(".bin")}
+    for file in set(folder.glob("network.*")) - needed:
+        file.unlink()
 
 
 def convert(module: Any, input_shape: tuple[int, int, int], folder: Path) -> None:
@@ -188,4 +195,4 @@ def convert(module: Any, input_shape: tuple[int, int, int], folder: Path) -> Non
         frontend = FrontEndManager().load_by_framework("pytorch")
         network = frontend.convert(frontend.load(decoder))
     network.reshape([1, *input_shape])
-    openvino.save_model(network, folder / FILE, compress_to_fp16=False)
+    openvino.save_model(network, folder / _CONVERTED, compress_to_fp16=False)

@@ -1,9 +1,10 @@
-"""`python -m mirada.engine.probe FOLDER PRECISION`: run a converted network in a process of its own.
+"""`python -m mirada.engine.probe FOLDER PRECISION`: run a network that was converted, in a process of its own.
 
 Some processors crash in native code of an engine; then this process dies, and not the person's work. Reads the network
 and `images.npy` (N, h, w, C) from the folder, writes the outputs to `outputs-PRECISION.npz`, and prints how many images
 a second went through. Judging the outputs is left to the process that asks. Where OpenVINO computes in another format
-than PRECISION it says so instead. The network is left in the folder ready to run, if it then gives the same outputs.
+than PRECISION it says so instead. The network is left in the folder as it was compiled, if that can be opened and gives
+the same outputs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NoReturn, cast
 
 import numpy as np
 
-from mirada.engine.openvino_engine import OpenVinoEngine, Precision, ready_file
+from mirada.engine.openvino_engine import CANNOT_BE_OPENED, OpenVinoEngine, Precision, compiled_file
 from mirada.engine.program import Program
 from mirada.image import Preparation
 
@@ -34,8 +35,7 @@ def main(folder: Path, precision: Precision) -> None:
     images = np.load(folder / "images.npy", allow_pickle=False)
     height, width, channels = images.shape[1:]
     unused = Preparation((width, height), "stretch", channels=channels, mean=(0.0,) * channels, std=(1.0,) * channels)
-    program, ready = Program("probe", {}, unused, _nothing), ready_file(folder, precision)
-    ready.unlink(missing_ok=True)
+    program = Program("probe", {}, unused, _nothing)
     engine = OpenVinoEngine(program, folder, precision)
     if engine.precision != precision:
         print(json.dumps({"refusal": f"this processor has no {precision}: OpenVINO computes in {engine.precision}"}))
@@ -43,10 +43,15 @@ def main(folder: Path, precision: Precision) -> None:
     outputs = engine(images)
     np.savez(folder / f"outputs-{precision}.npz", *outputs)
     rate = len(images) / fastest_round(lambda: engine(images))
-    ready.write_bytes(engine.ready())
-    again = OpenVinoEngine(program, folder, precision)(images)
-    if not all(np.array_equal(a, b) for a, b in zip(outputs, again, strict=True)):
-        ready.unlink()
+    compiled = compiled_file(folder, precision)
+    try:
+        compiled.write_bytes(engine.exported())
+        again = OpenVinoEngine(program, folder, precision)(images)
+        is_same = all(np.array_equal(a, b) for a, b in zip(outputs, again, strict=True))
+    except CANNOT_BE_OPENED:
+        is_same = False
+    if not is_same:
+        compiled.unlink(missing_ok=True)
     print(json.dumps({"images_per_second": rate}))
 
 
@@ -61,7 +66,7 @@ def fastest_round(run: Callable[[], object]) -> float:
 
 
 def _nothing() -> NoReturn:
-    raise AssertionError("a converted network is there already")
+    raise AssertionError("the network is there already")
 
 
 if __name__ == "__main__":

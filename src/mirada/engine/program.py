@@ -32,7 +32,7 @@ class Program:
             which outputs.
         preparation: gives size, channels, mean and standard deviation; its fit and zoom do not matter here.
         build: makes the module, (N, C, h, w) float32 -> a tensor or a tuple of tensors, (N, K) or (N, D, H, W). Called
-            only where no converted form is kept, since it may import torch and read weights.
+            only where no compiled form is kept, since it may import torch and read weights.
         multiply_adds: for one image, where known: little work is left to torch, which has no conversion to wait for.
         family: what the network is apart from its weights. Where another of its family was tried on this machine, only
             the way that was chosen for that one is tested; "" for none.

@@ -150,7 +150,11 @@ def train(
         """Save what is not finished yet, unless something else has taken the place: then it is saved at the end."""
         if out is not None and free_place(Path(out), key) == Path(out):
             record = _record(job, model.training, begin, key)
-            save(replace(model, split=parts.manifest, training=record), Path(out), over=is_unfinished(Path(out)))
+            save(
+                replace(model, manifest_or_json=parts.manifest, training=record),
+                Path(out),
+                over=is_unfinished(Path(out)),
+            )
 
     if isinstance(source, Backbone):
         body = Body(source, Path(weights) if weights is not None else None)
@@ -171,7 +175,7 @@ def train(
         leave_ranks()
         if not is_first_rank():
             return model
-    model = replace(model, split=parts.manifest, training=_record(job, model.training, begin))
+    model = replace(model, manifest_or_json=parts.manifest, training=_record(job, model.training, begin))
     evaluations: dict[Part, Evaluation] = {}
     try:
         model, evaluations = _finished(model, job, val_answers)

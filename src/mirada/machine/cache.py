@@ -1,8 +1,8 @@
-"""Where mirada keeps what is dear to make and can be made again: converted networks, and activations of images.
+"""Where mirada keeps what is dear to make and can be made again: compiled networks, and activations of images.
 
 ```
 CACHE/
-  engines/KEY/        a converted network, and which way of running it passed on which machine
+  engines/KEY/        a compiled network, and which way of running it passed on which machine
   activations/KEY/    outputs of a frozen network, by the content of the images
   neighbours/KEY/     the index of what a model was trained on
 ```

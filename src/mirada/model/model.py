@@ -17,7 +17,8 @@ from mirada import arch
 from mirada.backbone import Backbone
 from mirada.backbone.body import Body
 from mirada.backbone.weights import tensors_hash
-from mirada.data import Manifest, Sample, Skipped, images_in, prepared, read_manifest
+from mirada.data import Manifest, Sample, Skipped, images_in, prepared
+from mirada.data.manifest import parse_manifest
 from mirada.engine import Engine, Program, open_engine
 from mirada.engine.program import body_program
 from mirada.errors import DataError, ImageError, ModelError, UsageError
@@ -38,6 +39,8 @@ State = dict[str, NDArray[np.generic]]
 
 UNFINISHED: Final = "climbing"
 """What the training of a model holds that is not finished: how far it is."""
+SPLIT: Final = "split.json"
+"""The file, in the directory of a model, that says which images were for training, validation and test."""
 NOT_FINISHED: Final = "The training of the model is not finished: run the command that began it again to go on."
 
 Image = str | os.PathLike[str] | NDArray[np.uint8]
@@ -55,8 +58,7 @@ class Model:
         state: its tensors by name.
         preparation: how every image is prepared, in training and after.
         task: what the scores mean.
-        split: which images were for training, validation and test, or the file that says so, which is read when
-            `manifest` is asked for; None where it was not trained by `train`.
+        manifest_or_json: what `manifest` is, or the content of the file that says so, which may be long.
         training: how it was made, plain values.
         scores: what it scored, plain values, by part: `val` and `test`.
         path: the directory it was loaded from or saved to.
@@ -68,7 +70,7 @@ class Model:
     state: State
     preparation: Preparation
     task: Classify
-    split: Manifest | Path | None = None
+    manifest_or_json: Manifest | bytes | None = None
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
@@ -95,12 +97,12 @@ class Model:
         """Which images were for training, validation and test; None where it was not trained by `train`.
 
         Raises:
-            ModelError: the file that says so is gone, or no manifest.
+            ModelError: the file that says so is no manifest.
         """
-        if not isinstance(self.split, Path):
-            return self.split
+        if not isinstance(self.manifest_or_json, bytes):
+            return self.manifest_or_json
         try:
-            return read_manifest(self.split)
+            return parse_manifest(self.manifest_or_json, (self.path or Path()) / SPLIT)
         except DataError as error:
             raise ModelError(str(error)) from error
 

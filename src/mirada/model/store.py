@@ -32,11 +32,11 @@ from mirada.backbone import Backbone
 from mirada.backbone.catalog import backbone_named
 from mirada.backbone.weights import read_arrays
 from mirada.data import write_manifest
-from mirada.errors import ArchitectureError, DataError, ModelError, UsageError
+from mirada.errors import ArchitectureError, ModelError, UsageError
 from mirada.files import umask
 from mirada.image import Preparation
 from mirada.model.card import card
-from mirada.model.model import UNFINISHED, Model
+from mirada.model.model import SPLIT, UNFINISHED, Model
 from mirada.tasks import Classify
 from mirada.version import __version__
 
@@ -50,7 +50,7 @@ _LONGEST_NAME = 255
 """Bytes that common file systems allow for one name."""
 REPORT = "report.html"
 MOST_MEMBERS = 100
-_JSON, _WEIGHTS, _SPLIT, _CARD = "model.json", "weights.safetensors", "split.json", "README.md"
+_JSON, _WEIGHTS, _CARD = "model.json", "weights.safetensors", "README.md"
 
 
 def check_new(path: Path) -> None:
@@ -124,9 +124,12 @@ def save(model: Model, path: Path, *, report: str | None = None, over: bool = Fa
         aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.absolute().parent))
         save_file({name: np.ascontiguousarray(array) for name, array in model.state.items()}, aside / _WEIGHTS)
         hashed = [_WEIGHTS]
-        if model.manifest is not None:
-            write_manifest(model.manifest, aside / _SPLIT)
-            hashed.append(_SPLIT)
+        if isinstance(model.manifest_or_json, bytes):
+            (aside / SPLIT).write_bytes(model.manifest_or_json)
+        elif model.manifest_or_json is not None:
+            write_manifest(model.manifest_or_json, aside / SPLIT)
+        if model.manifest_or_json is not None:
+            hashed.append(SPLIT)
         content = _to_json(model) | {"files": {name: sha256(aside / name) for name in hashed}}
         content["digest"] = _digest(content)
         _write(aside / _JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -155,7 +158,7 @@ def _set_aside(path: Path) -> None:
 def _clear_earlier(path: Path) -> None:
     """Delete a model that was moved out of the way; what a person has put into its directory comes along."""
     earlier = _earlier(path)
-    own = {_JSON, _WEIGHTS, _SPLIT, _CARD, REPORT}
+    own = {_JSON, _WEIGHTS, SPLIT, _CARD, REPORT}
     for file in earlier.iterdir() if earlier.is_dir() else ():
         if file.name not in own and not (path / file.name).exists():
             file.rename(path / file.name)
@@ -202,7 +205,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         return _from_json(content, path)
     except KeyError as error:
         raise ModelError(f"{path / _JSON} cannot be understood: {error} is missing") from error
-    except (TypeError, ValueError, RuntimeError, ArchitectureError, UsageError, DataError) as error:
+    except (TypeError, ValueError, RuntimeError, ArchitectureError, UsageError) as error:
         raise ModelError(f"{path / _JSON} cannot be understood: {error}") from error
 
 
@@ -246,9 +249,9 @@ def _from_json(content: dict[str, Any], path: Path) -> Model:
     training, scores = content["training"], content["scores"]
     if not isinstance(training, dict) or not isinstance(scores, dict):
         raise ValueError("training and scores are no objects")
-    split = path / _SPLIT if _SPLIT in content["files"] else None
+    manifest = (path / SPLIT).read_bytes() if SPLIT in content["files"] else None
     task = Classify(class_names, *_calibration(content))
-    return Model(network, state, preparation, task, split, training, scores, path, members, crops)
+    return Model(network, state, preparation, task, manifest, training, scores, path, members, crops)
 
 
 def _several(network: dict[str, Any]) -> tuple[int, int]:
@@ -348,7 +351,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"the model {path} was altered: {_JSON} has not the digest that it gives for itself")
     if (
         not isinstance(content.get("files"), dict)
-        or set(content["files"]) - {_WEIGHTS, _SPLIT}
+        or set(content["files"]) - {_WEIGHTS, SPLIT}
         or _WEIGHTS not in content["files"]
     ):
         raise ModelError(f"{file} does not name the files of a model")

@@ -176,9 +176,14 @@ def _has_more_to_try(choice: Choice, candidates: Sequence[Candidate]) -> bool:
     return any(candidate.name not in tried for candidate in candidates)
 
 
+def _called(name: str, candidates: Sequence[Candidate]) -> Candidate | None:
+    """The candidate of this name; None for torch, which is none."""
+    return next((candidate for candidate in candidates if candidate.name == name), None)
+
+
 def _open(choice: Choice, program: Program, folder: Path, candidates: Sequence[Candidate]) -> Engine | None:
     """The engine that was chosen; None where its network is not there whole."""
-    chosen = next((candidate for candidate in candidates if candidate.name == choice.chosen), None)
+    chosen = _called(choice.chosen, candidates)
     if chosen is not None:
         try:
             engine: Engine = openvino_engine.OpenVinoEngine(program, folder, chosen.precision)
@@ -231,8 +236,8 @@ def _try(reference: Engine, folder: Path, candidates: Sequence[Candidate]) -> Ch
         best = max(passed, key=lambda trial: trial.images_per_second or 0.0)
         for file in (*aside.glob("outputs-*.npz"), aside / "images.npy"):
             file.unlink()
-        precisions = {candidate.name: candidate.precision for candidate in candidates}
-        openvino_engine.keep_only(aside, precisions.get(best.name))
+        chosen = _called(best.name, candidates)
+        openvino_engine.keep_only(aside, chosen.precision if chosen else None)
         choice = Choice(program.name, program.key, _where(), tuple(trials), best.name, program.family)
         _write(choice, aside / _CHOICE)
         shutil.rmtree(folder, ignore_errors=True)  # of another machine or version, or no longer whole

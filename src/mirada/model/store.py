@@ -124,12 +124,12 @@ def save(model: Model, path: Path, *, report: str | None = None, over: bool = Fa
         aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.absolute().parent))
         save_file({name: np.ascontiguousarray(array) for name, array in model.state.items()}, aside / _WEIGHTS)
         hashed = [_WEIGHTS]
-        if isinstance(model.manifest_or_json, bytes):
-            (aside / SPLIT).write_bytes(model.manifest_or_json)
-        elif model.manifest_or_json is not None:
-            write_manifest(model.manifest_or_json, aside / SPLIT)
-        if model.manifest_or_json is not None:
+        if (split := model.manifest_or_json) is not None:
             hashed.append(SPLIT)
+            if isinstance(split, bytes):
+                (aside / SPLIT).write_bytes(split)
+            else:
+                write_manifest(split, aside / SPLIT)
         content = _to_json(model) | {"files": {name: sha256(aside / name) for name in hashed}}
         content["digest"] = _digest(content)
         _write(aside / _JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -12,6 +12,12 @@ from mirada.data.samples import Sample
 from mirada.data.threads import map_samples
 
 
+@pytest.fixture(autouse=True)
+def four_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More threads than processors would run further ahead."""
+    monkeypatch.setattr("mirada.data.threads.available_cpus", lambda: 4)
+
+
 def files(count: int | None = None) -> Iterator[Sample]:
     numbers = itertools.count() if count is None else range(count)
     return (Sample(str(number), None, path=Path(str(number))) for number in numbers)

@@ -45,6 +45,9 @@ def test_one_stage_more_must_save_enough(before: float, loss: float, is_worth: b
         ([0.36, 0.32, 0.29], 1, False),
         ([0.36, 0.32, 0.22, 0.21], 2, False),
         ([0.36, 0.32, 0.22, 0.15], 3, True),
+        ([0.011], 0, True),
+        ([0.009], 0, False),  # nothing is left to gain
+        ([0.36, 0.009], 1, False),
     ],
 )
 def test_which_depth_the_trials_speak_for_and_whether_to_go_on(losses: list[float], best: int, is_worth: bool) -> None:

@@ -216,6 +216,13 @@ def test_a_ladder_without_validation_pictures() -> None:
     assert list(page.sections["retrained"].iter("svg")) == []
 
 
+@pytest.mark.parametrize(("loss", "said"), [(0.5, "was tried."), (0.001, "was tried: it is right on the validation")])
+def test_the_head_alone_says_why(loss: float, said: str) -> None:
+    head = RUNGS[0] | {"val": RUNGS[0]["val"] | {"loss": loss}}
+    page = page_of(model_of(training={"rungs": [head]}), some_answers())
+    assert f"No other step {said}" in text(page.sections["retrained"])
+
+
 @pytest.mark.parametrize("has_val", [True, False])
 def test_a_model_trained_from_scratch(has_val: bool) -> None:
     history = epochs([0.9, 0.5, 0.6] if has_val else [None, None])

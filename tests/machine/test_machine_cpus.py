@@ -44,16 +44,36 @@ def test_where_there_are_no_control_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "quota", "expected"), [(8, None, 8), (8, 1.5, 2), (8, 0.2, 1), (2, 6.0, 2), (8, 3.0, 3)]
+    ("bound", "quota", "asked", "expected"),
+    [
+        (8, None, None, 8),
+        (8, 1.5, None, 2),
+        (8, 0.2, None, 1),
+        (2, 6.0, None, 2),
+        (8, 3.0, None, 3),
+        (8, 3.0, "2", 2),
+        (8, 3.0, "5", 3),
+        (8, None, " 4 ,2", 4),
+        (8, None, "0", 8),
+        (8, None, "-1", 8),
+        (8, None, "many", 8),
+        (8, None, "", 8),
+    ],
 )
-def test_available(monkeypatch: pytest.MonkeyPatch, bound: int, quota: float | None, expected: int) -> None:
+def test_available(
+    monkeypatch: pytest.MonkeyPatch, bound: int, quota: float | None, asked: str | None, expected: int
+) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(bound)), raising=False)
     monkeypatch.setattr(cpus, "cgroup_quota", lambda: quota)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert available_cpus() == expected
 
 
 def test_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(cpus, "cgroup_quota", lambda: None)
     assert available_cpus() == 6

@@ -134,6 +134,12 @@ class _Ladder:
             if not len(self.val):
                 self.notes.append("No validation image can be read: only the head was trained.")
                 return
+            if not is_worth_another_trial([self.rungs[0]["val"]["loss"]]):
+                self.notes.append(
+                    "On val the head alone is right and sure, so nothing there could show that more layers help: "
+                    "--retrain 2 trains them all the same."
+                )
+                return
             if not self._is_over():
                 depth = self._in_haste(allowed) or self._found_by_trials(allowed)
         is_done = any(rung["stages"] and not rung["is_trial"] for rung in self.rungs)

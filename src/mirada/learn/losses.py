@@ -44,6 +44,10 @@ def is_clear(gains: NDArray[np.float64]) -> bool:
     return len(gains) > 1 and bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
+NOTHING_LEFT = 0.01
+"""The loss at which a model is as good as certain, and right: a quarter of what one stage more has to save."""
+
+
 def is_worth_a_stage(before: float, loss: float) -> bool:
     """Whether a trial with one stage more has so much less loss than the one before that its time is well spent.
 
@@ -69,9 +73,9 @@ def best_tried(losses: Sequence[float]) -> int:
 
 
 def is_worth_another_trial(losses: Sequence[float]) -> bool:
-    """Whether one stage more is to be tried: the last trial was the best, or the only one.
+    """Whether one stage more is to be tried: the last trial was the best, or the only one, and there is much to gain.
 
     The last stage alone changes so little in a short trial that its loss may miss that of the head by chance, where two
     stages would have won by far.
     """
-    return len(losses) <= 2 or best_tried(losses) == len(losses) - 1
+    return min(losses) > NOTHING_LEFT and (len(losses) <= 2 or best_tried(losses) == len(losses) - 1)

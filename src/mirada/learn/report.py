@@ -25,6 +25,7 @@ from mirada.learn import charts
 from mirada.learn.charts import Rung, range_bar
 from mirada.learn.curves import epoch_curves, learnt_from_scratch
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
+from mirada.learn.losses import is_worth_another_trial
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
 from mirada.model import Model
 from mirada.page import Markup, footer, page, side_by_side, table, tag, thumbnail
@@ -210,12 +211,12 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
         "lowers the loss, a figure that is small where the true class gets a high probability."
     )
     kept = tag("b", f"Kept: step {best}, {_trained(rungs[best])}.")
-    text = tag("div", _p(words), _p(kept, " No other step was tried." if len(rungs) == 1 else ""))
+    text = tag("div", _p(words), _p(kept, _why_alone(rungs[0]) if len(rungs) == 1 else ""))
     caption = tag("figcaption", "Share of the validation pictures named rightly, with its 95% interval. Filled: kept.")
     figure = [tag("figure", charts.ladder_chart(drawn), caption)] if len(drawn) > 1 else []
     heads = ["step", "trained", "numbers", "time", "right on validation", "loss", "against the best before", ""]
     rows = [_rung_cells(rungs, i, i == best) for i in range(len(rungs))]
-    content = [side_by_side("24rem", [text, *figure]), table(heads, rows, marked=best)]
+    content = [side_by_side("24rem", [text, *figure]) if figure else text, table(heads, rows, marked=best)]
     words = "Numbers: how many of the network's were trained. p: the probability of a difference at least so large "
     content.append(tag("p", words, "between two steps that are equally good.", class_="small"))
     if curves := [
@@ -224,6 +225,12 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
         words = "An epoch is one pass over the training pictures. The dot is the one of the lowest loss."
         content += [tag("h3", "Epoch by epoch"), _p(words), side_by_side("14rem", curves)]
     return content
+
+
+def _why_alone(head: Mapping[str, Any]) -> str:
+    has_all = head["val"] is not None and not is_worth_another_trial([head["val"]["loss"]])
+    why = ": it is right on the validation pictures and sure, so none could show that it is better" if has_all else ""
+    return f" No other step was tried{why}."
 
 
 def _trained(rung: Mapping[str, Any]) -> str:

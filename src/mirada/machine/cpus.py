@@ -1,7 +1,8 @@
-"""How many processors this process may use: those it is bound to, and no more than its container's quota.
+"""How many processors this process may use: those it is bound to, no more than its container's quota or were asked for.
 
 Libraries count the machine's processors, and in a container that is granted two of sixty-four they slow themselves down
-with threads that wait for each other.
+with threads that wait for each other. So do two processes that use all of them each, which is why the person's
+OMP_NUM_THREADS counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ def available_cpus() -> int:
     """The number of processors to use, at least 1. A quota of one and a half counts as two."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_quota()
-    return bound if quota is None else max(1, min(bound, math.ceil(quota)))
+    granted = bound if quota is None else min(bound, math.ceil(quota))
+    return max(1, min(granted, _asked_for() or granted))
+
+
+def _asked_for() -> int | None:
+    """What OMP_NUM_THREADS asks for, of a list its first number (OpenMP 5.2, 21.1.2); None where that is no number."""
+    words = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(words) if words.isdecimal() else None
 
 
 def cgroup_quota(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> float | None:

@@ -252,7 +252,7 @@ def _other_machine(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _other_version(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "version", lambda package: f"{package} 99")
+    monkeypatch.setattr(choosing.openvino_engine, "version", lambda: "99")
 
 
 def _other_threads(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,18 @@ for waiting in list(thread._threads_queues):  # a message may be on its way in a
 print(sorted(set(told)), "openvino_telemetry.main" in sys.modules)
 """
 
+ASKED = """
+import sys
+from mirada.engine.openvino_engine import _openvino
+
+openvino = _openvino()
+print("openvino.tools.ovc" in sys.modules, callable(openvino.convert_model), "openvino.tools.ovc" in sys.modules)
+"""
+
+
+def test_the_converter_of_openvino_is_loaded_when_it_is_asked_for() -> None:
+    assert subprocess.check_output([sys.executable, "-c", ASKED], text=True) == "False True True\n"
+
 
 def test_an_engine_tells_nobody(tmp_path: Path) -> None:
     home = tmp_path / "home"

@@ -17,7 +17,6 @@ import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from mirada.engine.program import Program
 from mirada.image import Preparation
 from mirada.image.photographs import photographs
 from mirada.machine import cache_folder, machine, written_aside
+from mirada.version import __version__
 
 __all__ = ["CANDIDATES", "Candidate", "Choice", "Trial", "kept_choices", "open_engine", "test_images"]
 
@@ -339,14 +339,7 @@ def kept_choices() -> list[Choice]:
 
 
 def _where() -> dict[str, Any]:
-    return machine() | {"openvino": _version("openvino"), "mirada": _version("mirada")}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return machine() | {"openvino": openvino_engine.version(), "mirada": __version__}
 
 
 def _write(choice: Choice, file: Path) -> None:

@@ -18,9 +18,19 @@ from numpy.typing import NDArray
 
 from mirada.engine.engine import Engine, Outputs, Tag
 from mirada.engine.program import Program
+from mirada.lazy import loaded_when_used
 from mirada.machine.cpus import available_cpus
 
-__all__ = ["CANNOT_BE_OPENED", "OpenVinoEngine", "Precision", "compiled_file", "convert", "is_installed", "keep_only"]
+__all__ = [
+    "CANNOT_BE_OPENED",
+    "OpenVinoEngine",
+    "Precision",
+    "compiled_file",
+    "convert",
+    "is_installed",
+    "keep_only",
+    "version",
+]
 
 _CONVERTED = "network.xml"
 """The converted network; its weights lie beside it as network.bin."""
@@ -40,16 +50,29 @@ def is_installed() -> bool:
     return True
 
 
+def version() -> str | None:
+    """Of OpenVINO; None where it is not installed."""
+    return str(_openvino().__version__) if is_installed() else None
+
+
 def _openvino() -> Any:
     """The package. It would tell a server abroad of each import, and leave a folder in the person's home.
 
-    Both are done by `openvino_telemetry`, without which it gets along.
+    Both are done by `openvino_telemetry`, without which it gets along. Half of its import is a converter of models that
+    nothing here uses: that is loaded when somebody asks for it.
     """
-    if "openvino" not in sys.modules:
-        missing: Any = None
-        sys.modules.setdefault("openvino_telemetry", missing)  # an import of it fails from here on
-    import openvino
-
+    is_first, converter = "openvino" not in sys.modules, "openvino.tools.ovc"
+    missing: Any = None  # an import of what is set to this fails
+    if is_first:
+        sys.modules.setdefault("openvino_telemetry", missing)
+        sys.modules[converter] = missing
+    try:
+        import openvino
+    finally:
+        if is_first:
+            del sys.modules[converter]
+    if is_first and not hasattr(openvino, "convert_model"):
+        vars(openvino)["__getattr__"] = loaded_when_used("openvino", {"convert_model": converter})
     return openvino
 
 

@@ -360,7 +360,7 @@ USAGE = [
     (("train", "two", "--epoch", "2"), "No such option '--epoch'. Did you mean '--epochs'?"),
     (("train", "two", "--epochs", "0"), "Invalid value for '--epochs'"),
     (("train", "two", "--epochs", "two"), "Invalid value for '--epochs'"),
-    (("train", "two", "--minutes", "some"), "Invalid value for '--minutes'"),
+    (("train", "two", "--minutes", "some"), "'some' is no number of minutes: give one such as 1.5"),
     (("train", "two", "--until", "ninety"), "'ninety' is no share: give one such as 0.9 or 90%"),
     (("train", "two", "--seed", "-1"), "Invalid value for '--seed'"),
     (("predict", "model", "two", "--top", "0"), "Invalid value for '--top'"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirada.cli.data_commands import augment, check, convert
-from mirada.cli.options import NUMBER, SHARE, as_json_option
+from mirada.cli.options import MINUTES, NUMBER, SHARE, as_json_option
 from mirada.cli.progress import progress_bar
 from mirada.cli.search_commands import atlas, index, search, similar
 from mirada.cli.write import (
@@ -130,7 +130,7 @@ for looked_at in (check, convert, augment):
 @click.option(
     "--minutes",
     metavar="M",
-    type=float,
+    type=MINUTES,
     help="Pretrained networks only: the most that everything may take; the best so far is kept.",
 )
 @click.option(

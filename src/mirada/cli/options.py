@@ -8,26 +8,38 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["NUMBER", "SHARE", "as_json_option", "page_option"]
+__all__ = ["MINUTES", "NUMBER", "SHARE", "as_json_option", "page_option"]
 
 NUMBER = click.IntRange(min=1)
 
 
-class _Share(click.ParamType[float]):
-    """A number such as 0.9, or a share such as 90%."""
+class _Number(click.ParamType[float]):
+    """A number, refused with examples.
 
-    name = "share"
+    Args:
+        name: what it is.
+        examples: what could be given.
+        read: raises ValueError where the text is none.
+    """
+
+    def __init__(self, name: str, examples: str, read: Callable[[str], float]) -> None:
+        self.name, self._examples, self._read = name, examples, read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number."""
-        text = str(value).strip()
         try:
-            return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+            return self._read(str(value).strip())
         except ValueError:
-            self.fail(f"{value!r} is no share: give one such as 0.9 or 90%", param, ctx)
+            self.fail(f"{value!r} is no {self.name}: give one such as {self._examples}", param, ctx)
 
 
-SHARE = _Share()
+def _share(text: str) -> float:
+    """Of 0.9 or 90%."""
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+SHARE = _Number("share", "0.9 or 90%", _share)
+MINUTES = _Number("number of minutes", "1.5", float)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "known_words",
     "last_stages",
     "least_percent",
+    "mean_of",
     "meant",
     "nearest_word",
     "nearest_words",
@@ -35,6 +36,11 @@ def counted(count: int, noun: str) -> str:
 def last_stages(stages: int) -> str:
     """That many of them, in words."""
     return "the last stage" if stages == 1 else f"the last {stages} stages"
+
+
+def mean_of(runs: int) -> str:
+    """What is to be added to the name of a rung that is the mean of so many runs."""
+    return f", mean of {runs} runs" if runs > 1 else ""
 
 
 def duration(seconds: float) -> str:

@@ -36,3 +36,5 @@ def test_a_rung_that_was_stopped_is_marked() -> None:
     rung = {"name": "blocks.6", "stages": 1, "parameters": 7, "seconds": 1.0, "val": val, "p_value": 0.3}
     lines = rung_lines([rung | {"is_kept": False, "is_trial": True, "was_stopped": True}])
     assert lines[2].startswith("from blocks.6, tried, stopped (not kept)  ")
+    lines = rung_lines([rung | {"is_kept": True, "runs": 2}])
+    assert lines[2].startswith("from blocks.6, mean of 2 runs  ")

@@ -419,7 +419,7 @@ def test_networks_that_were_converted_longest_ago_are_deleted(
     monkeypatch.setattr(choosing, "MOST_KEPT", 3)
     for age, name in enumerate("abcde"):
         open_engine(program_of(name), candidates=[plant("known")])
-        newest = cache_of_its_own / "engines" / program_of(name).key[:32] / "choice.json"
+        [newest] = (cache_of_its_own / "engines").glob(f"{program_of(name).key[:32]}-*/choice.json")
         os.utime(newest, (1e9 + age, 1e9 + age))
         assert [choice.name for choice in kept_choices()] == list("abcde"[max(0, age - 2) : age + 1])
     assert len(list((cache_of_its_own / "engines").iterdir())) == 3

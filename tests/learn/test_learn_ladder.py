@@ -15,7 +15,7 @@ from mirada.data import Sample
 from mirada.errors import TrainingError, UsageError
 from mirada.learn import train
 from mirada.learn.estimate import Budget, Estimate
-from mirada.learn.losses import NOTHING_LEFT, best_tried, is_worth_another_trial
+from mirada.learn.losses import best_tried, is_worth_another_trial
 from mirada.learn.rung import Inputs, RungRecipe, rung_recipe, scale_head
 from mirada.learn.tail import Tail
 from mirada.model import Model, load
@@ -61,7 +61,7 @@ def _assert_is_the_head_alone(model: Model, transfer_model: Model, textures: Pat
 def a_longer_way_in_fewer_steps() -> Iterator[None]:
     """A rung of so few pictures takes 22 epochs, not 100; and they are too easy for more than the head."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mirada.learn.losses.NOTHING_LEFT", 0.0)
+        patched.setattr("mirada.learn.losses.LITTLE_LOSS", 0.0)
         patched.setattr("mirada.learn.rung.FEWEST_STEPS", 12)
         yield
 
@@ -166,11 +166,12 @@ def test_auto_tries_depths_and_trains_the_best_in_full(auto: Model) -> None:
 
 
 def test_where_the_head_is_right_and_sure_it_is_enough(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirada.learn.losses.NOTHING_LEFT", NOTHING_LEFT)
+    monkeypatch.setattr("mirada.learn.losses.LITTLE_LOSS", 0.01)
     model = train(textures)
     [head] = model.training["rungs"]
-    assert head["val"]["loss"] < NOTHING_LEFT
-    assert any("the head alone is right and sure" in note for note in model.training["notes"])
+    assert head["val"]["loss"] < 0.01
+    assert model.training["is_head_enough"]
+    assert any("has all validation images right" in note for note in model.training["notes"])
 
 
 def test_a_rung_in_full_goes_on_from_its_trial(textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

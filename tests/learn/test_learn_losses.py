@@ -13,6 +13,7 @@ from mirada.learn.losses import (
     is_clear,
     is_worth_a_stage,
     is_worth_another_trial,
+    leaves_little,
 )
 
 
@@ -45,14 +46,18 @@ def test_one_stage_more_must_save_enough(before: float, loss: float, is_worth: b
         ([0.36, 0.32, 0.29], 1, False),
         ([0.36, 0.32, 0.22, 0.21], 2, False),
         ([0.36, 0.32, 0.22, 0.15], 3, True),
-        ([0.011], 0, True),
-        ([0.009], 0, False),  # nothing is left to gain
-        ([0.36, 0.009], 1, False),
     ],
 )
 def test_which_depth_the_trials_speak_for_and_whether_to_go_on(losses: list[float], best: int, is_worth: bool) -> None:
     assert best_tried(losses) == best
     assert is_worth_another_trial(losses) is is_worth
+
+
+@pytest.mark.parametrize(
+    ("right", "loss", "is_little"), [(40, 0.009, True), (40, 0.011, False), (39, 0.009, False), (40, 0.0, True)]
+)
+def test_what_leaves_little_to_gain(right: int, loss: float, is_little: bool) -> None:
+    assert leaves_little({"images": 40, "right": right, "loss": loss}) is is_little
 
 
 def test_a_gain_is_clear_above_its_standard_error() -> None:

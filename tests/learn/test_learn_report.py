@@ -216,11 +216,17 @@ def test_a_ladder_without_validation_pictures() -> None:
     assert list(page.sections["retrained"].iter("svg")) == []
 
 
-@pytest.mark.parametrize(("loss", "said"), [(0.5, "was tried."), (0.001, "was tried: it is right on the validation")])
-def test_the_head_alone_says_why(loss: float, said: str) -> None:
-    head = RUNGS[0] | {"val": RUNGS[0]["val"] | {"loss": loss}}
-    page = page_of(model_of(training={"rungs": [head]}), some_answers())
+@pytest.mark.parametrize(("learnt", "said"), [({}, "was tried."), ({"is_head_enough": True}, "was tried: with all")])
+def test_the_head_alone_says_why(learnt: dict[str, bool], said: str) -> None:
+    page = page_of(model_of(training={"rungs": RUNGS[:1]} | learnt), some_answers())
     assert f"No other step {said}" in text(page.sections["retrained"])
+
+
+def test_a_mean_of_runs_is_called_so() -> None:
+    rungs = [*RUNGS, RUNGS[-1] | {"runs": 2}]
+    page = page_of(model_of(training={"rungs": rungs}), some_answers())
+    said = [row[1] for row in page.rows("retrained")]
+    assert said[-1] == f"{said[-2]}, mean of 2 runs"
 
 
 @pytest.mark.parametrize("has_val", [True, False])

@@ -131,7 +131,8 @@ for looked_at in (check, convert, augment):
     "--minutes",
     metavar="M",
     type=MINUTES,
-    help="Pretrained networks only: the most that everything may take; the best so far is kept.",
+    help="Pretrained networks only: the most that everything may take; the best so far is kept. Time that is left goes "
+    "into further runs, whose weights are averaged.",
 )
 @click.option(
     "--until",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirada.words import counted, least_percent, visible
+from mirada.words import counted, least_percent, mean_of, visible
 
 if TYPE_CHECKING:
     from mirada.engine import Choice
@@ -93,6 +93,7 @@ def rung_lines(rungs: Sequence[dict[str, Any]]) -> list[str]:
     for rung in rungs:
         val, p_value = rung["val"], rung["p_value"]
         name = "head" if not rung["stages"] else f"from {rung['name']}{', tried' if rung.get('is_trial') else ''}"
+        name += mean_of(rung.get("runs", 1))
         name += ", stopped" if rung.get("was_stopped") else ""
         low, high = val["accuracy_interval"] if val else (0.0, 1.0)
         rows.append(

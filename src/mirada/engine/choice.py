@@ -29,7 +29,7 @@ from mirada.engine.process import LITTLE_NETWORK, prepare_process
 from mirada.engine.program import Program
 from mirada.image import Preparation
 from mirada.image.photographs import photographs
-from mirada.machine import cache_folder, machine, written_aside
+from mirada.machine import available_cpus, cache_folder, machine, written_aside
 from mirada.version import __version__
 
 __all__ = ["CANDIDATES", "Candidate", "Choice", "Trial", "kept_choices", "open_engine", "test_images"]
@@ -139,7 +139,7 @@ def open_engine(program: Program, *, candidates: Sequence[Candidate] = CANDIDATE
             family told which one is likely the best, or had an accident.
     """
     is_little = program.multiply_adds is not None and program.multiply_adds < LITTLE_NETWORK
-    folder = cache_folder("engines") / program.key[:32]
+    folder = cache_folder("engines") / f"{program.key[:32]}-{available_cpus()}"
     choice = None if is_little else _read(folder / _CHOICE)
     if choice and choice.holds_for(program) and not (tries_all and _has_more_to_try(choice, candidates)):
         engine = _open(choice, program, folder, candidates)

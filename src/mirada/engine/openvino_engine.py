@@ -70,9 +70,9 @@ def _openvino() -> Any:
         import openvino
     finally:
         if is_first:
-            del sys.modules[converter]
+            sys.modules.pop(converter, None)  # another thread may have done so
     if is_first and not hasattr(openvino, "convert_model"):
-        vars(openvino)["__getattr__"] = loaded_when_used("openvino", {"convert_model": converter})
+        vars(openvino).setdefault("__getattr__", loaded_when_used("openvino", {"convert_model": converter}))
     return openvino
 
 

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from mirada.learn.rung import RungRecipe
     from mirada.learn.tail import Tail
 
-__all__ = ["FINISH_SECONDS", "VIEWS", "Budget", "Estimate", "deepest_in_time"]
+__all__ = ["FINISH_SECONDS", "VIEWS", "Budget", "Estimate", "deepest_in_time", "in_time"]
 
 VIEWS = 3
 """Of each training image: the picture as it is prepared, and two that are changed at random."""
 ENOUGH_EPOCHS = 0.5
 """The share of its epochs that makes a deeper rung worth more than a shallower one."""
+FEWEST_EPOCHS = 3
+"""With time for fewer a rung is not begun."""
 FINISH_SECONDS = 4.0, 7.0
 """The least and the most that is set aside for starting and ending the program, saving, converting and testing the
 result, besides running the network."""
@@ -37,7 +39,8 @@ class Estimate:
     Attributes:
         recipe: with all its epochs.
         views: of each training image.
-        extraction: seconds to run the images up to the stages, at most: some may be kept.
+        extraction: seconds to run the images up to the stages, at most: some may be kept. Of a rung that is done again,
+            those to judge the mean.
         epoch: seconds of the steps of an epoch.
         validation: seconds to look at the validation images.
         judged: the share of the epochs after which that is done, where time does not end it before.
@@ -109,6 +112,7 @@ class Budget:
         *,
         is_first_view_kept: bool,
         is_trial: bool = False,
+        is_repeat: bool = False,
         most_views: int = VIEWS,
     ) -> Estimate:
         """What a rung will take, measured on a few steps and on the images run so far.
@@ -118,10 +122,13 @@ class Budget:
             images, val_images: how many there are to learn from, and to be judged by.
             is_first_view_kept: whether their first view need not be run for these stages.
             is_trial: whether the rung is only tried.
+            is_repeat: whether it is done again: what its images give is kept, and the mean of its runs is judged too.
             most_views: of each training image.
         """
+        from mirada.engine.process import prepare_process
         from mirada.learn.rung import first_judged, rung_recipe, step_seconds, trial_recipe
 
+        prepare_process()
         place = len(self.body.stages) - stages
         recipe = (trial_recipe if is_trial else rung_recipe)(images, stages, self.classes)
         views = 1 if is_trial else min(most_views, recipe.epochs)
@@ -136,7 +143,24 @@ class Budget:
         work = np.cumsum([stage.multiply_adds for stage in self.body.stages])
         shorter = (1 + work[place - 1] / work[-1]) / 2 if place else 1.0  # of the time, half goes with the work
         judged = 1 - (first_judged(recipe.epochs, self.is_limited) - 1) / recipe.epochs
-        return Estimate(recipe, views, shorter * runs / self.rate, step * steps, validation, judged)
+        before = validation if is_repeat else shorter * runs / self.rate
+        return Estimate(recipe, views, before, step * steps, validation, judged)
+
+
+def in_time(estimate: Callable[[int], Estimate], seconds_left: Callable[[], float]) -> tuple[Estimate, float]:
+    """What a rung takes, and how many epochs there is time for; with one view of each image if else too few.
+
+    Too few are none.
+
+    Args:
+        estimate: what it takes with at most so many views of each image.
+    """
+    for most_views in (VIEWS, 1):
+        found = estimate(most_views)
+        epochs = found.epochs_within(seconds_left() - found.extraction)
+        if epochs >= min(FEWEST_EPOCHS, found.recipe.epochs):
+            return found, epochs
+    return found, 0.0
 
 
 def deepest_in_time(

@@ -5,7 +5,8 @@ trains the last stages and the head from kept activations; what lies before the 
 is found by short trials, one stage more each time, as long as that lowers the calibrated validation loss by enough to
 be worth its time; the last depth that did is then trained in full, going on from its trial where that is the best so
 far. A rung is kept where its loss is clearly below the best so far. All others begin with the pretrained stages:
-measured on held-out images, that is as good as beginning with the rung before, or better.
+measured on held-out images, that is as good as beginning with the rung before, or better. Where a limit of time leaves
+room, the rung in full is done again with other random numbers, and the weights of the runs are averaged.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from mirada.backbone.body import Body
 from mirada.errors import ArchitectureError, DataError, TrainingError, UsageError
 from mirada.image import Preparation
 from mirada.learn.depths import Options, depths
-from mirada.learn.estimate import VIEWS, Budget, Estimate, deepest_in_time
+from mirada.learn.ends import Ends
+from mirada.learn.estimate import VIEWS, Budget, Estimate, deepest_in_time, in_time
 from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
 from mirada.learn.head import Head, balanced_weights, fit_head
 from mirada.learn.job import Answers, Job, failures_json
-from mirada.learn.losses import best_tried, is_clear, is_worth_another_trial
+from mirada.learn.losses import best_tried, is_clear, is_worth_another_trial, leaves_little
 from mirada.learn.rows import Rows, Stores, prune_activations
 from mirada.learn.scores import paired_test
 from mirada.learn.standing import Standing, judged, trained_json, val_json
@@ -44,8 +46,6 @@ __all__ = ["climb"]
 
 LEAST_SECONDS = 6.0
 """With less left at the beginning there is a new head alone."""
-FEWEST_EPOCHS = 3
-"""With time for fewer a rung is not begun."""
 
 
 def climb(
@@ -91,7 +91,8 @@ class _Ladder:
         self.stores = Stores()
         self.train = Rows(job, "train", self.stores, options.policy)
         self.val = Rows(job, "val", self.stores)
-        self.budget = Budget(options.deadline, body, self._tail, len(job.parts.test), self.classes)
+        self.ends = Ends(body, self._mild)
+        self.budget = Budget(options.deadline, body, self.ends.pretrained, len(job.parts.test), self.classes)
         self.first_taps: tuple[int, ...] = ()
         self.standing: Standing | None = None
         self._mild_head: Head | None = None
@@ -113,7 +114,7 @@ class _Ladder:
             was_stopped = True
             self.notes.append("Training was stopped by Ctrl-C: the best rung so far was kept.")
         except TrainingError as error:
-            if self.options.retrain != "auto":
+            if self.options.retrain != "auto" and not self._in_full:
                 raise TrainingError(f"{error}. Train less: --retrain head, with another name for -o") from error
             self.notes.append(f"{error}: the best rung before was kept.")
         if self._is_enough():
@@ -128,23 +129,36 @@ class _Ladder:
         return self._recorded(is_finished=True), answers
 
     def _climb(self, allowed: Sequence[int]) -> None:
-        """Above the head: trials, where the depth is to be found and there is time, and then one rung in full."""
-        depth = allowed[0] if allowed else 0
-        if depth and self.options.retrain == "auto":
-            if not len(self.val):
-                self.notes.append("No validation image can be read: only the head was trained.")
-                return
-            if not is_worth_another_trial([self.rungs[0]["val"]["loss"]]):
-                self.notes.append(
-                    "On val the head alone is right and sure, so nothing there could show that more layers help: "
-                    "--retrain 2 trains them all the same."
-                )
-                return
-            if not self._is_over():
-                depth = self._in_haste(allowed) or self._found_by_trials(allowed)
-        is_done = any(rung["stages"] and not rung["is_trial"] for rung in self.rungs)
-        if depth and not is_done and not self._is_over():
-            self._rung(depth)
+        """Above the head: trials, where the depth is to be found and there is time, and then that rung in full."""
+        if allowed and not self._in_full and not self._is_over():
+            depth = allowed[0] if self.options.retrain != "auto" else self._depth(allowed)
+            if depth and not self._is_over():
+                self._rung(depth)
+        while self._is_repeated():
+            self._rung(self._in_full[0]["stages"], run=len(self._in_full) + 1)
+
+    def _depth(self, allowed: Sequence[int]) -> int:
+        """How many stages are to be trained in full; 0 for none."""
+        if not len(self.val):
+            self.notes.append("No validation image can be read: only the head was trained.")
+            return 0
+        if leaves_little(self.rungs[0]["val"]):
+            self.learnt["is_head_enough"] = True
+            self.notes.append(
+                "The head alone has all validation images right and is nearly certain of each: there is little to gain "
+                "by more layers. --retrain 2 trains them all the same."
+            )
+            return 0
+        return self._in_haste(allowed) or self._found_by_trials(allowed)
+
+    def _is_repeated(self) -> bool:
+        """Whether the rung in full is to be done once more: it was kept, more can be gained, and time was given."""
+        last, val = self.rungs[-1], self.rungs[-1]["val"]
+        if not self.budget.is_limited or not self._in_full or last["is_trial"] or not last["is_kept"]:
+            return False
+        if val is None or leaves_little(val) or self._is_over():
+            return False
+        return self._estimate(last["stages"], is_repeat=True).seconds() < self.budget.seconds_left()
 
     def _found_by_trials(self, allowed: Sequence[int]) -> int:
         """The depth that the trials speak for; where there can be one trial only, which says little, its depth."""
@@ -175,6 +189,11 @@ class _Ladder:
         if depth and len(allowed) > 1:
             self.notes.append("There was no time to try how many stages are best.")
         return depth
+
+    @property
+    def _in_full(self) -> list[dict[str, Any]]:
+        """The rungs that were no trials."""
+        return [rung for rung in self.rungs if rung["stages"] and not rung["is_trial"]]
 
     @property
     def _tried(self) -> dict[int, float]:
@@ -262,13 +281,17 @@ class _Ladder:
             self.notes.append(f"Only the head was trained: {error}.")
             return []
 
-    def _rung(self, stages: int, *, is_trial: bool = False) -> None:
-        """Train the last `stages` stages, unless there is no time for it."""
-        from mirada.learn.rung import fit_tail
+    def _rung(self, stages: int, *, is_trial: bool = False, run: int = 1) -> None:
+        """Train the last `stages` stages, unless there is no time for it; after the first run, take the mean of all."""
+        from mirada.learn.rung import fit_tail, val_logits
 
+        assert self.standing is not None
         begin = time.perf_counter()
         place = len(self.body.stages) - stages
-        estimate, epochs = self._in_time(stages, is_trial)
+        estimate, epochs = in_time(
+            lambda views: self._estimate(stages, is_trial=is_trial, is_repeat=run > 1, most_views=views),
+            self.budget.seconds_left,
+        )
         if not epochs:
             self.notes.append(
                 f"There was no time to train {last_stages(stages)}: that takes about {duration(estimate.seconds())}."
@@ -277,6 +300,7 @@ class _Ladder:
         if estimate.views < min(VIEWS, estimate.recipe.epochs) and not is_trial:
             self.notes.append("There was time for one view of each image only.")
         stage = f"trying {last_stages(stages)}" if is_trial else last_stages(stages)
+        stage += f", run {run}" if run > 1 else ""
         self.job.progress(f"{stage}: about {duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
         what = f"{stage}: activations of the"
         train = self.train.inputs(self.body, self._chosen, place, estimate.views, f"{what} training images")
@@ -289,47 +313,38 @@ class _Ladder:
             val,
             recipe,
             class_weights=self._class_weights,
-            seed=self.job.seed * 100 + stages,
-            deadline=self.budget.last_step - estimate.validation,
+            seed=((run - 1) * 2**32 + self.job.seed) * 100 + stages,  # seeds end below 2**32
+            deadline=self.budget.last_step - estimate.validation * min(run, 2),  # the mean is judged too
             stage=f"{stage}: training",
             progress=self.job.progress,
         )
         why = climbed.shortfall(estimate.recipe.epochs, recipe.epochs)
         if why is not None:
             self.notes.append(f"{why} {stage}: {len(climbed.epochs)} of {estimate.recipe.epochs} epochs.")
+        if run > 1:
+            tail = self.ends.averaged(self.standing.model, tail, 1 / run)
+            climbed = replace(climbed, val_logits=val_logits(tail, val))
         self._stands(
             self.body.stages[place].name,
             stages,
             sum(p.numel() for p in tail.parameters() if p.requires_grad),
             begin,
-            self._with_tail(tail),
+            self.ends.put_on(self.standing.model, tail),
             climbed.val_logits,
-            trained_json(climbed, recipe, estimate.views, is_trial=is_trial),
-            is_asked_for=why is None and self.options.retrain != "auto",
+            trained_json(climbed, recipe, estimate.views, is_trial=is_trial, runs=run),
+            is_asked_for=why is None and run == 1 and self.options.retrain != "auto",
         )
 
-    def _in_time(self, stages: int, is_trial: bool) -> tuple[Estimate, float]:
-        """What a rung takes, and how many epochs there is time for; with one view of each image if else too few.
-
-        Too few are none.
-        """
-        for most_views in (VIEWS, 1):
-            estimate = self._estimate(stages, is_trial=is_trial, most_views=most_views)
-            epochs = estimate.epochs_within(self.budget.seconds_left() - estimate.extraction)
-            if epochs >= min(FEWEST_EPOCHS, estimate.recipe.epochs):
-                return estimate, epochs
-        return estimate, 0.0
-
-    def _estimate(self, stages: int, *, is_trial: bool = False, most_views: int = VIEWS) -> Estimate:
-        from mirada.engine.process import prepare_process
-
-        prepare_process()
+    def _estimate(
+        self, stages: int, *, is_trial: bool = False, is_repeat: bool = False, most_views: int = VIEWS
+    ) -> Estimate:
         return self.budget.estimate(
             stages,
             len(self.train),
             len(self.val),
             is_first_view_kept=len(self.body.stages) - stages in self.first_taps,
             is_trial=is_trial,
+            is_repeat=is_repeat,
             most_views=most_views,
         )
 
@@ -340,35 +355,17 @@ class _Ladder:
         assert self.standing is not None
         best = [rung for rung in self.rungs if rung["is_kept"]][-1]
         if best["is_trial"] and best["stages"] == stages:
-            return self._tail(stages, self.standing.model)
-        tail = self._tail(stages)
+            return self.ends.of(self.standing.model, stages)
+        tail = self.ends.pretrained(stages)
         scale_head(tail, train, spread)
         return tail
 
-    def _tail(self, stages: int, begun: Model | None = None) -> Tail:
-        """The last stages as they are in a model, with its head.
-
-        Without one, as they were pretrained, and a head that is milder than the best for these features.
-        """
-        from mirada.engine.precision import training_dtype
-        from mirada.engine.torch_engine import default_device
-        from mirada.learn.tail import Tail
-
-        device = default_device()
-        if begun is not None:
-            weight, bias = (np.asarray(begun.state[f"head.{name}"], np.float32) for name in ("weight", "bias"))
-            return Tail(begun.body.stages[-stages:], weight, bias, training_dtype(device)).to(device)
+    def _mild(self) -> Head:
+        """A head that is milder than the best for these features."""
         if self._mild_head is None:
             features, _ = self._features(self._chosen)
             self._mild_head = self._solved(features, features[:0])
-        head = self._mild_head
-        return Tail(self.body.stages[-stages:], head.weight, head.bias, training_dtype(device)).to(device)
-
-    def _with_tail(self, tail: Tail) -> Model:
-        assert self.standing is not None
-        state = self.body.state | tail.state()
-        head = {f"head.{name}": p.detach().cpu().numpy().copy() for name, p in tail.head.named_parameters()}
-        return replace(self.standing.model, state={f"backbone.{name}": array for name, array in state.items()} | head)
+        return self._mild_head
 
     # What is better, and what is written down
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ __all__ = [
     "is_clear",
     "is_worth_a_stage",
     "is_worth_another_trial",
+    "leaves_little",
 ]
 
 
@@ -44,8 +46,17 @@ def is_clear(gains: NDArray[np.float64]) -> bool:
     return len(gains) > 1 and bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
-NOTHING_LEFT = 0.01
-"""The loss at which a model is as good as certain, and right: a quarter of what one stage more has to save."""
+LITTLE_LOSS = 0.01
+"""A quarter of the most that a stage is asked to save."""
+
+
+def leaves_little(val: Mapping[str, Any]) -> bool:
+    """Whether a rung has all validation images right and is nearly certain of each, so that little is left to gain.
+
+    Args:
+        val: its figures on them, see `mirada.learn.standing.val_json`.
+    """
+    return bool(val["right"] == val["images"] and val["loss"] < LITTLE_LOSS)
 
 
 def is_worth_a_stage(before: float, loss: float) -> bool:
@@ -73,9 +84,9 @@ def best_tried(losses: Sequence[float]) -> int:
 
 
 def is_worth_another_trial(losses: Sequence[float]) -> bool:
-    """Whether one stage more is to be tried: the last trial was the best, or the only one, and there is much to gain.
+    """Whether one stage more is to be tried: the last trial was the best, or the only one.
 
     The last stage alone changes so little in a short trial that its loss may miss that of the head by chance, where two
     stages would have won by far.
     """
-    return min(losses) > NOTHING_LEFT and (len(losses) <= 2 or best_tried(losses) == len(losses) - 1)
+    return len(losses) <= 2 or best_tried(losses) == len(losses) - 1

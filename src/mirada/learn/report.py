@@ -25,12 +25,11 @@ from mirada.learn import charts
 from mirada.learn.charts import Rung, range_bar
 from mirada.learn.curves import epoch_curves, learnt_from_scratch
 from mirada.learn.evaluation import Answer, ClassScore, Evaluation
-from mirada.learn.losses import is_worth_another_trial
 from mirada.learn.scores import expected_calibration_error, reliability, share_interval
 from mirada.model import Model
 from mirada.page import Markup, footer, page, side_by_side, table, tag, thumbnail
 from mirada.version import __version__
-from mirada.words import duration, last_stages, least_percent, percent
+from mirada.words import duration, last_stages, least_percent, mean_of, percent
 
 __all__ = ["report"]
 
@@ -190,12 +189,13 @@ def _sureness(model: Model, judged: Evaluation) -> Markup:
 
 def _retrained(training: Mapping[str, Any]) -> list[_Section]:
     if rungs := training.get("rungs"):
-        return [("retrained", "How much of the network was retrained", _ladder(rungs))]
+        content = _ladder(rungs, training.get("is_head_enough", False))
+        return [("retrained", "How much of the network was retrained", content)]
     content = learnt_from_scratch(training)
     return [("retrained", "How it learnt", content)] if content else []
 
 
-def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
+def _ladder(rungs: Sequence[dict[str, Any]], is_head_enough: bool) -> list[Markup]:
     best = max((i for i, rung in enumerate(rungs) if rung["is_kept"]), default=0)
     times = np.cumsum([rung["seconds"] for rung in rungs]).tolist()
     drawn = [
@@ -211,7 +211,8 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
         "lowers the loss, a figure that is small where the true class gets a high probability."
     )
     kept = tag("b", f"Kept: step {best}, {_trained(rungs[best])}.")
-    text = tag("div", _p(words), _p(kept, _why_alone(rungs[0]) if len(rungs) == 1 else ""))
+    why = ": with all validation pictures right and sure there was little to gain" if is_head_enough else ""
+    text = tag("div", _p(words), _p(kept, f" No other step was tried{why}." if len(rungs) == 1 else ""))
     caption = tag("figcaption", "Share of the validation pictures named rightly, with its 95% interval. Filled: kept.")
     figure = [tag("figure", charts.ladder_chart(drawn), caption)] if len(drawn) > 1 else []
     heads = ["step", "trained", "numbers", "time", "right on validation", "loss", "against the best before", ""]
@@ -222,22 +223,19 @@ def _ladder(rungs: Sequence[dict[str, Any]]) -> list[Markup]:
     if curves := [
         chart for i, rung in enumerate(rungs) for chart in epoch_curves(f"step {i}: ", rung.get("history", ()))
     ]:
-        words = "An epoch is one pass over the training pictures. The dot is the one of the lowest loss."
+        words = (
+            "An epoch is one pass over the training pictures. The dot is the one of the lowest loss. Where a step is "
+            "the mean of several runs, their weights are averaged, and the curve is that of the last run."
+        )
         content += [tag("h3", "Epoch by epoch"), _p(words), side_by_side("14rem", curves)]
     return content
-
-
-def _why_alone(head: Mapping[str, Any]) -> str:
-    has_all = head["val"] is not None and not is_worth_another_trial([head["val"]["loss"]])
-    why = ": it is right on the validation pictures and sure, so none could show that it is better" if has_all else ""
-    return f" No other step was tried{why}."
 
 
 def _trained(rung: Mapping[str, Any]) -> str:
     if not rung["stages"]:
         return "the head alone"
     short = f", tried for {len(rung['history'])} epochs" if rung.get("is_trial") else ""
-    return f"{last_stages(rung['stages'])} (from {rung['name']}) and the head{short}"
+    return f"{last_stages(rung['stages'])} (from {rung['name']}) and the head{short}{mean_of(rung.get('runs', 1))}"
 
 
 def _rung_cells(rungs: Sequence[dict[str, Any]], place: int, is_best: bool) -> list[str]:

@@ -35,6 +35,7 @@ __all__ = [
     "smoothing",
     "step_seconds",
     "trial_recipe",
+    "val_logits",
 ]
 
 

@@ -52,7 +52,7 @@ def val_json(losses: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str,
     }
 
 
-def trained_json(climbed: Climbed, recipe: RungRecipe, views: int, *, is_trial: bool) -> dict[str, Any]:
+def trained_json(climbed: Climbed, recipe: RungRecipe, views: int, *, is_trial: bool, runs: int) -> dict[str, Any]:
     """How a rung was trained, as plain values."""
     history = [asdict(epoch) for epoch in climbed.epochs]
     return {
@@ -61,4 +61,5 @@ def trained_json(climbed: Climbed, recipe: RungRecipe, views: int, *, is_trial: 
         "history": history,
         "was_stopped": climbed.was_stopped,
         "is_trial": is_trial,
+        "runs": runs,
     }

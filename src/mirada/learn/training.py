@@ -80,7 +80,8 @@ def train(
             left is taken up from there.
         retrain: "auto" finds what pays, "head" stays at the last layer, a number trains that many of the last
             stages at once, "all" the whole network. Pretrained networks only.
-        minutes: the most that everything may take; what is reached then depends on the machine. Pretrained networks
+        minutes: the most that everything may take; what is reached then depends on the machine. Time that is left goes
+            into further runs of the last rung, whose weights are averaged. Pretrained networks
             only.
         until: the validation accuracy, 0 to 1, that is enough; pretrained networks only.
         seed: decides the split, the initial weights, and the order of the images.

@@ -1,4 +1,4 @@
-"""How many processors this process may use: those it is bound to, no more than its container's quota or were asked for.
+"""How many processors this process may use: those it is bound to, within its container's quota and OMP_NUM_THREADS.
 
 Libraries count the machine's processors, and in a container that is granted two of sixty-four they slow themselves down
 with threads that wait for each other. So do two processes that use all of them each, which is why the person's

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from mirada.errors import TrainingError
 from mirada.learn import rung as rungs
 from mirada.learn import train
+from mirada.learn.depths import Options
 from mirada.learn.ends import Ends
-from mirada.learn.estimate import Budget
+from mirada.learn.estimate import Budget, Estimate
 from mirada.learn.ladder import _Ladder
-from mirada.learn.rung import Climbed
+from mirada.learn.rung import Climbed, RungRecipe
+from mirada.learn.standing import Standing
 from mirada.learn.tail import Tail
 from mirada.model import Model, load
 from mirada.model.store import is_unfinished
@@ -90,28 +93,45 @@ def test_the_mean_is_what_is_judged(textures: Path, ends: list[State], monkeypat
         np.testing.assert_array_equal(model.state[f"backbone.{name}"], array)
 
 
-@pytest.mark.parametrize("seconds", [1e6, 0.01])
-def test_there_is_one_run_without_a_limit_of_time_or_time(
-    seconds: float, textures: Path, ends: list[State], monkeypatch: pytest.MonkeyPatch
+VAL = {"images": 9, "right": 8, "loss": 0.3}
+HEAD = {"stages": 0, "is_trial": False, "is_kept": True, "val": VAL}
+TRIAL = HEAD | {"stages": 2, "is_trial": True}
+IN_FULL = HEAD | {"stages": 2}
+
+
+@pytest.mark.parametrize(
+    ("rungs", "seconds", "until", "is_repeated"),
+    [
+        ([HEAD, IN_FULL], 61, None, True),
+        ([HEAD, TRIAL, IN_FULL, IN_FULL], 61, 0.95, True),
+        ([HEAD, IN_FULL], 59, None, False),  # no time
+        ([HEAD, IN_FULL], None, None, False),  # no limit of time
+        ([HEAD], 61, None, False),
+        ([HEAD, TRIAL], 61, None, False),
+        ([HEAD, IN_FULL | {"is_kept": False}], 61, None, False),
+        ([HEAD, IN_FULL, IN_FULL | {"is_kept": False}], 61, None, False),
+        ([HEAD, IN_FULL | {"val": None}], 61, None, False),  # nothing tells whether it helps
+        ([HEAD, IN_FULL | {"val": {"images": 9, "right": 9, "loss": 0.001}}], 61, None, False),  # little to gain
+        ([HEAD, IN_FULL | {"was_stopped": True}], 61, None, False),
+        ([HEAD, IN_FULL], 61, 0.8, False),  # as good as was asked for
+    ],
+)
+def test_when_a_rung_is_done_again(
+    rungs: list[dict[str, Any]],
+    seconds: float | None,
+    until: float | None,
+    is_repeated: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _clear_until(9, monkeypatch)
-    monkeypatch.setattr(Budget, "seconds_left", lambda self: seconds if ends else 1e6)
-    assert _runs(train(textures, retrain=1, minutes=None if seconds == 1e6 else 10)) == [(1, True)]
-
-
-def test_without_validation_images_nothing_tells_whether_another_run_helps(
-    make_textures: Callable[[Path, int], Path], tmp_path: Path
-) -> None:
-    make_textures(tmp_path / "data" / "train", 5)
-    for file in make_textures(tmp_path / "data" / "val", 1).rglob("*.png"):
-        file.write_bytes(b"")
-    assert _runs(train(tmp_path / "data", retrain=1, minutes=10)) == [(1, True)]
-
-
-def test_where_little_is_left_to_gain_there_is_one_run(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _clear_until(9, monkeypatch)
-    monkeypatch.setattr("mirada.learn.ladder.leaves_little", lambda val: True)
-    assert _runs(train(textures, retrain=1, minutes=10)) == [(1, True)]
+    """A run takes a minute here, and eight of nine validation images are right."""
+    monkeypatch.setattr("mirada.learn.losses.LITTLE_LOSS", 0.01)
+    ladder = _Ladder.__new__(_Ladder)
+    ladder.rungs, ladder.options = rungs, Options(2, until=until)
+    ladder.standing = Standing(Model.__new__(Model), np.zeros(9), np.arange(9) < 8)
+    ladder.budget = Budget(math.inf if seconds is None else 0.0, None, None, 0, 3)  # type: ignore[arg-type]
+    monkeypatch.setattr(Budget, "seconds_left", lambda self: math.inf if seconds is None else seconds)
+    monkeypatch.setattr(ladder, "_estimate", lambda stages, is_repeat: Estimate(RungRecipe(10), 3, 10.0, 5.0, 0.0))
+    assert ladder._is_repeated() is is_repeated
 
 
 def test_the_depth_is_not_looked_for_again(textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ __all__ = [
     "version",
 ]
 
+_CONVERTER = "openvino.tools.ovc"
+"""OpenVINO's converter of models, half of its import; nothing here uses it."""
 _CONVERTED = "network.xml"
 """The converted network; its weights lie beside it as network.bin."""
 
@@ -58,21 +60,20 @@ def version() -> str | None:
 def _openvino() -> Any:
     """The package. It would tell a server abroad of each import, and leave a folder in the person's home.
 
-    Both are done by `openvino_telemetry`, without which it gets along. Half of its import is a converter of models that
-    nothing here uses: that is loaded when somebody asks for it.
+    Both are done by `openvino_telemetry`, without which it gets along. Its converter is loaded when it is asked for.
     """
-    is_first, converter = "openvino" not in sys.modules, "openvino.tools.ovc"
-    missing: Any = None  # an import of what is set to this fails
-    if is_first:
+    if "openvino" not in sys.modules:
+        missing: Any = None  # an import of what is set to this fails
         sys.modules.setdefault("openvino_telemetry", missing)
-        sys.modules[converter] = missing
-    try:
-        import openvino
-    finally:
-        if is_first:
-            sys.modules.pop(converter, None)  # another thread may have done so
-    if is_first and not hasattr(openvino, "convert_model"):
-        vars(openvino).setdefault("__getattr__", loaded_when_used("openvino", {"convert_model": converter}))
+        sys.modules[_CONVERTER] = missing
+        try:
+            import openvino
+        finally:
+            sys.modules.pop(_CONVERTER, None)  # another thread may have done so
+        if not hasattr(openvino, "convert_model"):
+            vars(openvino).setdefault("__getattr__", loaded_when_used("openvino", {"convert_model": _CONVERTER}))
+    import openvino
+
     return openvino
 
 

@@ -73,6 +73,6 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a network was run before the request was refused")
 
     monkeypatch.setattr("mirada.learn.scratch.fit", refuse)
-    monkeypatch.setattr("mirada.learn.ladder.fit_head", refuse)
+    monkeypatch.setattr("mirada.learn.first_rung.fit_head", refuse)
     monkeypatch.setattr("mirada.engine.torch_engine.TorchEngine._run", refuse)
     monkeypatch.setattr("mirada.engine.openvino_engine.OpenVinoEngine.stream", refuse)

@@ -14,8 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,19 +22,17 @@ from numpy.typing import NDArray
 
 from mirada.backbone.body import Body
 from mirada.errors import ArchitectureError, DataError, TrainingError, UsageError
-from mirada.image import Preparation
 from mirada.learn.depths import Options, depths
 from mirada.learn.ends import Ends
 from mirada.learn.estimate import VIEWS, Budget, Estimate, deepest_in_time, in_time
-from mirada.learn.framing import FEWEST, TRAIN_IMAGES, VAL_IMAGES, Seen, choose_preparation, some_of_each
-from mirada.learn.head import Head, balanced_weights, fit_head
+from mirada.learn.first_rung import FirstRung
 from mirada.learn.job import Answers, Job, failures_json
 from mirada.learn.losses import best_tried, is_clear, is_worth_another_trial, leaves_little
 from mirada.learn.rows import Rows, Stores, prune_activations
 from mirada.learn.scores import paired_test
 from mirada.learn.standing import Standing, judged, trained_json, val_json
 from mirada.model import Model
-from mirada.model.model import UNFINISHED, State
+from mirada.model.model import UNFINISHED
 from mirada.words import duration, last_stages
 
 if TYPE_CHECKING:
@@ -91,17 +88,15 @@ class _Ladder:
         self.stores = Stores()
         self.train = Rows(job, "train", self.stores, options.policy)
         self.val = Rows(job, "val", self.stores)
-        self.ends = Ends(body, self._mild)
+        self.first = FirstRung(job, body, self.train, self.val)
+        self.ends = Ends(body, self.first.mild_head)
         self.budget = Budget(options.deadline, body, self.ends.pretrained, len(job.parts.test), self.classes)
-        self.first_taps: tuple[int, ...] = ()
         self.standing: Standing | None = None
-        self._mild_head: Head | None = None
-        self._chosen = body.preparation
 
     def climbed(self, begun: Model | None) -> tuple[Model, Answers | None]:
         """The whole way."""
         stages = self._depths()
-        self.first_taps = tuple(place for d in reversed(stages) if (place := len(self.body.stages) - d) > 0)
+        self.first.taps = tuple(place for d in reversed(stages) if (place := len(self.body.stages) - d) > 0)
         if begun is None:
             self._head()
         else:
@@ -200,62 +195,13 @@ class _Ladder:
         """The loss of the head and of each trial, by their numbers of stages."""
         return {rung["stages"]: rung["val"]["loss"] for rung in self.rungs if rung["is_trial"] or not rung["stages"]}
 
-    # Rung 0
-
     def _head(self) -> None:
         begin = time.perf_counter()
-        preparation = self._preparation()
-        features, val_features = self._features(preparation)
-        self.job.check_all_classes(self.train.class_ids, (*self.train.failures, *self.val.failures))
-        self.job.progress("solving for the head", 0, None)
-        head = self._solved(features, val_features)
-        state: State = {f"backbone.{name}": array for name, array in self.body.state.items()}
-        state |= {"head.weight": head.weight, "head.bias": head.bias}
-        model = Model(self.body.backbone, state, preparation, self.job.task)
-        self.learnt |= {"inverse_strength": head.chosen, "strengths_tried": [asdict(each) for each in head.tried]}
-        if self._class_weights is not None:
-            counts = np.bincount(self.train.class_ids, minlength=self.classes)
-            self.notes.append(
-                f"The largest class has {counts.max():,} training images, the smallest {counts.min():,}: images were "
-                "weighted so that all classes count alike."
-            )
-        self._mild_head, self._chosen = head.mild or head, preparation
-        self._stands("head", 0, head.weight.size + head.bias.size, begin, model, head(val_features))
-
-    def _features(self, preparation: Preparation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Of the training and validation images; what the rungs above start from is kept on the way."""
-        return (
-            self.train.features(self.body, preparation, "features of the training images", self.first_taps),
-            self.val.features(self.body, preparation, "features of the validation images", self.first_taps),
-        )
-
-    def _solved(self, features: NDArray[np.float32], val_features: NDArray[np.float32]) -> Head:
-        weights = None if self._class_weights is None else self._class_weights[self.train.class_ids]
-        val_ids = self.val.class_ids[: len(val_features)]
-        return fit_head(features, self.train.class_ids, val_features, val_ids, self.classes, weights=weights)
-
-    def _preparation(self) -> Preparation:
-        """The preparation that the features of some images are best with."""
-        usual = self.body.preparation
-        if len(self.val) < FEWEST:
-            return usual
-        some = self.train.some(some_of_each(self.train.all_class_ids, TRAIN_IMAGES))
-        some_val = self.val.some(some_of_each(self.val.all_class_ids, VAL_IMAGES))
-
-        def seen(preparation: Preparation, name: str) -> tuple[Seen, Seen]:
-            stage = f"choosing the view: {'as usual' if preparation == usual else name}"
-            features = [rows.features(self.body, preparation, stage) for rows in (some, some_val)]
-            return Seen(features[0], some.class_ids), Seen(features[1], some_val.class_ids)
-
-        chosen, tried = choose_preparation(usual, seen, self.classes)
-        self.train.rate = some.rate
-        self.learnt["preparations_tried"] = tried
-        return chosen
-
-    @cached_property
-    def _class_weights(self) -> NDArray[np.float32] | None:
-        """How much an image of each class counts; None for all alike."""
-        return balanced_weights(self.train.class_ids, self.classes)
+        model, val_logits = self.first.solved()
+        self.learnt |= self.first.learnt
+        self.notes += self.first.notes
+        parameters = sum(model.state[f"head.{name}"].size for name in ("weight", "bias"))
+        self._stands("head", 0, parameters, begin, model, val_logits)
 
     # The rungs above
 
@@ -303,8 +249,8 @@ class _Ladder:
         stage += f", run {run}" if run > 1 else ""
         self.job.progress(f"{stage}: about {duration(estimate.seconds(epochs / estimate.recipe.epochs))}", 0, None)
         what = f"{stage}: activations of the"
-        train = self.train.inputs(self.body, self._chosen, place, estimate.views, f"{what} training images")
-        val = self.val.inputs(self.body, self._chosen, place, 1, f"{what} validation images")
+        train = self.train.inputs(self.body, self.first.preparation, place, estimate.views, f"{what} training images")
+        val = self.val.inputs(self.body, self.first.preparation, place, 1, f"{what} validation images")
         recipe = replace(estimate.recipe, epochs=max(1, math.ceil(estimate.epochs_within(self.budget.seconds_left()))))
         tail = self._begun_tail(stages, train, recipe.start_spread)
         climbed = fit_tail(
@@ -312,7 +258,7 @@ class _Ladder:
             train,
             val,
             recipe,
-            class_weights=self._class_weights,
+            class_weights=self.first.class_weights,
             seed=((run - 1) * 2**32 + self.job.seed) * 100 + stages,  # seeds end below 2**32
             deadline=self.budget.last_step - estimate.validation * min(run, 2),  # the mean is judged too
             stage=f"{stage}: training",
@@ -342,7 +288,7 @@ class _Ladder:
             stages,
             len(self.train),
             len(self.val),
-            is_first_view_kept=len(self.body.stages) - stages in self.first_taps,
+            is_first_view_kept=len(self.body.stages) - stages in self.first.taps,
             is_trial=is_trial,
             is_repeat=is_repeat,
             most_views=most_views,
@@ -359,13 +305,6 @@ class _Ladder:
         tail = self.ends.pretrained(stages)
         scale_head(tail, train, spread)
         return tail
-
-    def _mild(self) -> Head:
-        """A head that is milder than the best for these features."""
-        if self._mild_head is None:
-            features, _ = self._features(self._chosen)
-            self._mild_head = self._solved(features, features[:0])
-        return self._mild_head
 
     # What is better, and what is written down
 
@@ -440,8 +379,7 @@ class _Ladder:
         self.rungs, self.notes = list(learnt.pop("rungs")), [*learnt.pop("notes"), *self.notes]
         self.learnt = learnt
         self.notes.append("This went on with an interrupted training, whose time is not counted.")
-        self._chosen = begun.preparation
-        self._features(self._chosen)
+        self.first.taken_up(begun.preparation)
         climbing = begun.training[UNFINISHED]
         self.train.rate = climbing["rate"]  # so few images were run now that nothing was measured
         self.standing = Standing(begun, np.array(climbing["val_losses"]), np.array(climbing["val_right"], bool))

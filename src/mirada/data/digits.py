@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mirada.carried import carried
 from mirada.data.samples import Dataset, Sample, class_labels
 
 __all__ = ["read_digits"]
@@ -15,12 +16,10 @@ def read_digits() -> Dataset:
     The source counts 0 to 16 in each pixel; here that is scaled to 0 to 255 and rounded, uint8.
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998 (its test part).
     """
-    from sklearn.datasets import load_digits  # takes half a second to import: only those who ask for it wait
-
-    bunch = load_digits()
-    arrays = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
+    table = np.loadtxt(carried("data", "digits.csv.gz"), delimiter=",")  # (1797, 65): the pixels, and the digit
+    arrays = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     arrays.flags.writeable = False
-    names = [str(target) for target in bunch.target]
+    names = [str(int(digit)) for digit in table[:, -1]]
     labels = class_labels(names)
     samples = tuple(
         Sample(key=f"digits[{index}]", truth=labels[name], array=array)

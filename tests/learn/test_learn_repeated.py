@@ -32,7 +32,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_steps(a_little_network: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mirada.learn.rung.FEWEST_STEPS", 2)
     monkeypatch.setattr("mirada.learn.losses.LITTLE_LOSS", 0.0)
 

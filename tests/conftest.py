@@ -26,6 +26,11 @@ Snapshot = Callable[[Path], dict[str, tuple[str, int]]]
 Paint = Callable[[str, int], NDArray[np.uint8]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take long come first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of the tests' own: networks are tried once a run, and the person's cache is left alone."""

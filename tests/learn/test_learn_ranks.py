@@ -113,6 +113,7 @@ sys.exit(mirada.cli.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 def test_two_processes_learn_what_one_learns_and_go_on_where_one_dies(tmp_path: Path) -> None:
     one = _run([sys.executable, "-m", "mirada", *TRAIN, "-o", "one", "--journal", "j1"], tmp_path)
     assert one.returncode == 0, one.stderr

@@ -194,6 +194,7 @@ def _train(*more: str) -> list[str]:
     return [sys.executable, "-m", "mirada", "train", "digits", "--from", "lenet5", "--epochs", "3", "-o", "m", *more]
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL, then the same command with --resume; then there is nothing to resume."""
     monkeypatch.chdir(tmp_path)

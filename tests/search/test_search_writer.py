@@ -86,6 +86,7 @@ def changed(photos: Path, table: Path) -> list[Path]:
     return [photos, table]
 
 
+@pytest.mark.long
 def test_a_run_that_ends_anywhere_is_put_right_by_the_next(
     photos: Path, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

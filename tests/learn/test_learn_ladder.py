@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from mirada.data import Sample
 from mirada.errors import TrainingError, UsageError
 from mirada.learn import train
 from mirada.learn.estimate import Budget, Estimate
@@ -175,10 +175,18 @@ def test_auto_tries_depths_and_trains_the_best_in_full(auto: Model) -> None:
     assert rungs[len(trials) + 1 :] == in_full
 
 
-def test_where_the_head_is_right_and_sure_it_is_enough(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirada.learn.ladder.leaves_little", lambda val: True)
-    model = train(textures)
-    assert [rung["name"] for rung in model.training["rungs"]] == ["head"]
+def test_where_the_head_is_right_and_sure_it_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On pictures of two colours, with some noise."""
+    monkeypatch.setattr("mirada.learn.losses.LITTLE_LOSS", 0.01)
+    rng = np.random.default_rng(0)
+    for name, colour in (("red", (200, 60, 60)), ("blue", (60, 60, 200))):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(12):
+            picture = np.array(colour) + rng.integers(0, 50, (90, 120, 3))
+            Image.fromarray(picture.astype(np.uint8)).save(tmp_path / "data" / name / f"{number:02}.png")
+    model = train(tmp_path / "data")
+    [head] = model.training["rungs"]
+    assert head["val"]["loss"] < 0.01
     assert model.training["is_head_enough"]
     assert any("has all validation images right" in note for note in model.training["notes"])
 
@@ -344,28 +352,6 @@ def test_a_loss_that_is_no_number_keeps_what_was_there_before(
         train(textures, retrain=1)
 
 
-def test_images_that_cannot_be_read_are_left_out(make_textures: Callable[[Path, int], Path], tmp_path: Path) -> None:
-    """Also where the view is chosen: there are enough images in val for that."""
-    for part, count in (("train", 5), ("val", 9)):
-        root = make_textures(tmp_path / "data" / part, count)
-        for name in ("checks/01.png", "stripes/03.png"):
-            file = root / name
-            file.write_bytes(file.read_bytes()[:100])
-    model = train(tmp_path / "data", retrain=1)
-    assert len(model.training["unreadable"]) == 4
-    assert model.training["preparations_tried"]
-    assert [rung["val"]["images"] for rung in model.training["rungs"]] == [25, 25]
-
-
-def test_a_val_part_that_cannot_be_read(make_textures: Callable[[Path, int], Path], tmp_path: Path) -> None:
-    make_textures(tmp_path / "data" / "train", 5)
-    for file in make_textures(tmp_path / "data" / "val", 1).rglob("*.png"):
-        file.write_bytes(b"")
-    model = train(tmp_path / "data")
-    assert [(rung["name"], rung["val"]) for rung in model.training["rungs"]] == [("head", None)]
-    assert "No validation image can be read: only the head was trained." in model.training["notes"]
-
-
 @pytest.mark.parametrize(
     ("seconds", "epochs", "views"),
     [
@@ -427,40 +413,6 @@ def test_what_cannot_be_asked_for(options: dict[str, Any], message: str, texture
         train(textures, out=tmp_path / "m", **options)
     assert str(caught.value).startswith(message)
     assert not (tmp_path / "m").exists() or is_unfinished(tmp_path / "m")
-
-
-def test_classes_of_very_different_sizes_count_alike(
-    make_textures: Callable[[Path, int], Path], tmp_path: Path
-) -> None:
-    root = make_textures(tmp_path / "some", 16)
-    for number in range(4, 16):
-        (root / "dots" / f"{number:02}.png").unlink()
-    notes = train(root, retrain="head").training["notes"]
-    assert any("so that all classes count alike" in note for note in notes)
-
-
-def test_the_test_images_are_looked_at_once_at_the_end(textures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[str] = []
-    original = Sample.image
-
-    def image(self: Sample) -> Any:
-        looked.append(self.key)
-        return original(self)
-
-    monkeypatch.setattr(Sample, "image", image)
-    stages: list[str] = []
-
-    def progress(name: str, done: int, total: int | None, note: str = "") -> None:
-        if not stages or stages[-1] != name:
-            stages.append(name)
-            looked.append(f"stage {name}")
-
-    model = train(textures, retrain="head", seed=11, progress=progress)
-    assert model.manifest is not None
-    test = {entry.key for entry in model.manifest.parts["test"]}
-    places = [i for i, key in enumerate(looked) if key in test]
-    assert len(places) == len(test) == 6
-    assert min(places) > looked.index("stage solving for the head")
 
 
 def test_where_something_takes_the_place_meanwhile_the_model_lies_beside_it(textures: Path, tmp_path: Path) -> None:

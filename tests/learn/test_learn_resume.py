@@ -191,7 +191,7 @@ def test_one_process_trains_at_a_place(tmp_path: Path) -> None:
 
 
 def _train(*more: str) -> list[str]:
-    return [sys.executable, "-m", "mirada", "train", "digits", "--from", "lenet5", "--epochs", "3", "-o", "m", *more]
+    return [sys.executable, "-m", "mirada", "train", "digits", "--from", "lenet5", "--epochs", "8", "-o", "m", *more]
 
 
 @pytest.mark.long

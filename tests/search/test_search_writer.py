@@ -90,10 +90,7 @@ def changed(photos: Path, table: Path) -> list[Path]:
 def test_a_run_that_ends_anywhere_is_put_right_by_the_next(
     photos: Path, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is ended after a step that writes, one after the other, and each time taken up where the last one ended.
-
-    In object storage, where a step takes ten times as long, it is ended less often.
-    """
+    """It is ended after each step that writes, one after the other, and each time taken up where the last one ended."""
     monkeypatch.setattr(build, "ROWS", 4)
     index(photos, place)
     given = changed(photos, tmp_path / "table.csv")
@@ -111,7 +108,7 @@ def test_a_run_that_ends_anywhere_is_put_right_by_the_next(
         return done
 
     kills = 0
-    for limit in (4, 1, 5, 3) if place.startswith("s3:") else (1, 3, 2, 4, 1, 3, 2, 2, 1, 2, 1, 1, 1, 1):
+    for limit in (1, 3, 2, 4, 1, 3, 2, 2, 1, 2, 1, 1, 1, 1):
         steps = 0
         with monkeypatch.context() as patched:
             for name in STEPS:
@@ -125,7 +122,7 @@ def test_a_run_that_ends_anywhere_is_put_right_by_the_next(
                 assert len(held.search(photos / "dots" / "04.png", k=100)) == len(held) - 1
     index(given, place)
     index(given, tmp_path / "undisturbed")
-    assert kills >= (3 if place.startswith("s3:") else 5)
+    assert kills >= 5
     assert content(place) == content(tmp_path / "undisturbed")
     assert about(place)[0] is True
     assert about(place)[2:] == about(tmp_path / "undisturbed")[2:]

@@ -81,7 +81,6 @@ class _Ladder:
 
     def __init__(self, job: Job, body: Body, options: Options, save: Callable[[Model], None]) -> None:
         self.job, self.body, self.options, self.save = job, body, options, save
-        self.classes = len(job.dataset.class_names)
         self.notes: list[str] = []
         self.rungs: list[dict[str, Any]] = []
         self.learnt: dict[str, Any] = {"method": "transfer: the ladder", "policy": options.policy.to_json()}
@@ -90,7 +89,8 @@ class _Ladder:
         self.val = Rows(job, "val", self.stores)
         self.first = FirstRung(job, body, self.train, self.val)
         self.ends = Ends(body, self.first.mild_head)
-        self.budget = Budget(options.deadline, body, self.ends.pretrained, len(job.parts.test), self.classes)
+        classes = len(job.dataset.class_names)
+        self.budget = Budget(options.deadline, body, self.ends.pretrained, len(job.parts.test), classes)
         self.standing: Standing | None = None
 
     def climbed(self, begun: Model | None) -> tuple[Model, Answers | None]:
